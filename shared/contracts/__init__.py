@@ -1,0 +1,1 @@
+"""The public interface: every message, its envelope and its fields. Depends on pydantic alone."""

@@ -1,0 +1,145 @@
+"""The CloudEvents 1.0 envelope in Kafka's binary mode: attributes are headers, the body is plain JSON.
+
+Anyone can read a message without this package; the official ``cloudevents`` package is the oracle of the tests.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Iterable
+from dataclasses import dataclass
+from datetime import UTC, datetime
+from uuid import UUID
+
+__all__ = ["DEFAULT_TENANT", "Envelope", "EnvelopeInvalid", "Headers", "format_instant", "parse_instant"]
+
+DEFAULT_TENANT = "default"
+
+Headers = list[tuple[str, bytes]]
+
+_CONTENT_TYPE = ("content-type", b"application/json")
+_SPEC_VERSION = ("ce_specversion", b"1.0")
+
+
+class EnvelopeInvalid(ValueError):
+    """The headers are not a readable envelope; ``reason`` is a stable code, the text is for people."""
+
+    def __init__(self, reason: str, text: str) -> None:
+        super().__init__(text)
+        self.reason = reason
+
+
+@dataclass(slots=True)
+class Envelope:
+    """What surrounds a payload on the wire. ``time`` is the business time, ``key`` the owner (T-1, spec section 3)."""
+
+    id: str
+    type: str
+    source: str
+    time: datetime
+    subject: str
+    key: str
+    correlation_id: str
+    causation_id: str | None = None
+    deadline: str | None = None
+    """Kind of the deadline that produced this message, if time and not another message did."""
+    tenant: str = DEFAULT_TENANT
+    traceparent: str | None = None
+
+    def headers(self) -> Headers:
+        """The Kafka headers of this envelope."""
+        headers = [
+            _CONTENT_TYPE,
+            _SPEC_VERSION,
+            ("ce_id", self.id.encode()),
+            ("ce_type", self.type.encode()),
+            ("ce_source", self.source.encode()),
+            ("ce_time", format_instant(self.time).encode()),
+            ("ce_subject", self.subject.encode()),
+            ("ce_partitionkey", self.key.encode()),
+            ("ce_tenant", self.tenant.encode()),
+            ("ce_correlationid", self.correlation_id.encode()),
+        ]
+        if self.causation_id is not None:
+            headers.append(("ce_causationid", self.causation_id.encode()))
+        if self.deadline is not None:
+            headers.append(("ce_deadline", self.deadline.encode()))
+        if self.traceparent is not None:
+            headers.append(("traceparent", self.traceparent.encode()))
+            headers.append(("ce_traceparent", self.traceparent.encode()))
+        return headers
+
+    @classmethod
+    def parse(cls, headers: Iterable[tuple[str, bytes | None]], key: bytes | None) -> Envelope:
+        """Read an envelope; raises :class:`EnvelopeInvalid` with the code of the first defect."""
+        found = _texts(headers)
+        if found.get("ce_specversion") != "1.0":
+            raise EnvelopeInvalid("SPEC_VERSION", "ce_specversion is not 1.0")
+        identity = _uuid(found, "ce_id")
+        owner = _owner(key)
+        if found.get("ce_partitionkey", owner) != owner:
+            raise EnvelopeInvalid("KEY_MISMATCH", "ce_partitionkey differs from the record's key")
+        causation = found.get("ce_causationid")
+        return cls(
+            id=identity,
+            type=_required(found, "ce_type"),
+            source=_required(found, "ce_source"),
+            time=_instant(_required(found, "ce_time")),
+            subject=found.get("ce_subject", owner),
+            key=owner,
+            correlation_id=found.get("ce_correlationid") or identity,
+            causation_id=causation or None,
+            deadline=found.get("ce_deadline"),
+            tenant=found.get("ce_tenant", DEFAULT_TENANT),
+            traceparent=found.get("traceparent") or found.get("ce_traceparent"),
+        )
+
+
+def format_instant(instant: datetime) -> str:
+    """RFC 3339 in UTC with a ``Z``, microseconds only where there are any."""
+    return instant.astimezone(UTC).isoformat().replace("+00:00", "Z")
+
+
+def parse_instant(text: str) -> datetime:
+    """An RFC 3339 instant in UTC; ValueError if it is none or has no offset."""
+    instant = datetime.fromisoformat(text)
+    if instant.tzinfo is None:
+        raise ValueError(f"{text!r} has no UTC offset")
+    return instant.astimezone(UTC)
+
+
+def _texts(headers: Iterable[tuple[str, bytes | None]]) -> dict[str, str]:
+    try:
+        return {name: value.decode() for name, value in headers if value is not None}
+    except (UnicodeDecodeError, AttributeError, ValueError, TypeError) as defect:
+        raise EnvelopeInvalid("HEADER_ENCODING", "a header is not UTF-8 text") from defect
+
+
+def _required(found: dict[str, str], name: str) -> str:
+    value = found.get(name)
+    if not value:
+        raise EnvelopeInvalid("HEADER_MISSING", f"{name} is missing or empty")
+    return value
+
+
+def _uuid(found: dict[str, str], name: str) -> str:
+    text = _required(found, name)
+    try:
+        return str(UUID(text))
+    except ValueError as defect:
+        raise EnvelopeInvalid("ID_INVALID", f"{name} is not a UUID") from defect
+
+
+def _owner(key: bytes | None) -> str:
+    if not key:
+        raise EnvelopeInvalid("KEY_MISSING", "the record has no key")
+    try:
+        return key.decode()
+    except UnicodeDecodeError as defect:
+        raise EnvelopeInvalid("KEY_ENCODING", "the record's key is not UTF-8 text") from defect
+
+
+def _instant(text: str) -> datetime:
+    try:
+        return parse_instant(text)
+    except (ValueError, OverflowError) as defect:
+        raise EnvelopeInvalid("TIME_INVALID", "ce_time is not an RFC 3339 instant with an offset") from defect

@@ -1,0 +1,1 @@
+"""The only place that knows FastStream, aiokafka and asyncpg."""

@@ -1,0 +1,1 @@
+"""The machinery that runs handlers: pure Python over ports, no client library in here."""

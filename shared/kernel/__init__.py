@@ -1,0 +1,1 @@
+"""Pure rules of money, calendar and identity that every service shares."""

@@ -1,0 +1,1 @@
+"""The embedded Kafka and PostgreSQL: installed by pip, run on loopback, gone with their parent."""

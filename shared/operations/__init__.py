@@ -1,0 +1,1 @@
+"""What puts a service into operation: settings, logging, health, composition."""
