@@ -2,9 +2,11 @@
 
 from __future__ import annotations
 
+from typing import Literal
+
 from pydantic import Field
 
-from shared.contracts.fields import Instant
+from shared.contracts.fields import Instant, example
 from shared.contracts.message import Event
 
 __all__ = ["CLOCK_KEY", "CLOCK_TOPIC", "BusinessTimeAdvanced"]
@@ -13,10 +15,12 @@ CLOCK_TOPIC = "houfu.clock"
 CLOCK_KEY = "clock"
 
 
-class BusinessTimeAdvanced(Event, service="houfu", subject="clock", key="clock"):
+class BusinessTimeAdvanced(Event, service="clock", key="clock"):
     """The sandbox's business time stands at ``now`` until the next advance. Written by the test operator only."""
 
-    clock: str = Field(default=CLOCK_KEY, description="Always 'clock'")
+    model_config = example(clock=CLOCK_KEY, now="2027-03-31T16:00:00Z")
+
+    clock: Literal["clock"] = Field(default="clock", description="Always 'clock'")
     now: Instant = Field(description="The business time from here on")
 
     @classmethod

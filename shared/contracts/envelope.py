@@ -10,14 +10,35 @@ from dataclasses import dataclass
 from datetime import UTC, datetime
 from uuid import UUID
 
-__all__ = ["DEFAULT_TENANT", "Envelope", "EnvelopeInvalid", "Headers", "format_instant", "parse_instant"]
+__all__ = ["DEFAULT_TENANT", "HEADER_MAX", "Envelope", "EnvelopeInvalid", "Headers", "format_instant", "parse_instant"]
 
 DEFAULT_TENANT = "default"
+
+HEADER_MAX = 500
+"""Longest attribute and longest key, in characters."""
 
 Headers = list[tuple[str, bytes]]
 
 _CONTENT_TYPE = ("content-type", b"application/json")
 _SPEC_VERSION = ("ce_specversion", b"1.0")
+_READ = frozenset(
+    {
+        "ce_specversion",
+        "ce_id",
+        "ce_type",
+        "ce_source",
+        "ce_time",
+        "ce_subject",
+        "ce_partitionkey",
+        "ce_tenant",
+        "ce_correlationid",
+        "ce_causationid",
+        "ce_deadline",
+        "ce_traceparent",
+        "traceparent",
+    }
+)
+"""The headers that mean something here. Whatever else a client adds may hold anything."""
 
 
 class EnvelopeInvalid(ValueError):
@@ -109,9 +130,13 @@ def parse_instant(text: str) -> datetime:
 
 def _texts(headers: Iterable[tuple[str, bytes | None]]) -> dict[str, str]:
     try:
-        return {name: value.decode() for name, value in headers if value is not None}
-    except (UnicodeDecodeError, AttributeError, ValueError, TypeError) as defect:
+        found = {name: value.decode() for name, value in headers if name in _READ and value is not None}
+    except (AttributeError, TypeError, ValueError) as defect:
         raise EnvelopeInvalid("HEADER_ENCODING", "a header is not UTF-8 text") from defect
+    for name, value in found.items():
+        if len(value) > HEADER_MAX or not value.isprintable():
+            raise EnvelopeInvalid("HEADER_INVALID", f"{name} is longer than {HEADER_MAX} or holds control characters")
+    return found
 
 
 def _required(found: dict[str, str], name: str) -> str:
@@ -133,9 +158,12 @@ def _owner(key: bytes | None) -> str:
     if not key:
         raise EnvelopeInvalid("KEY_MISSING", "the record has no key")
     try:
-        return key.decode()
+        owner = key.decode()
     except UnicodeDecodeError as defect:
         raise EnvelopeInvalid("KEY_ENCODING", "the record's key is not UTF-8 text") from defect
+    if len(owner) > HEADER_MAX or not owner.isprintable():
+        raise EnvelopeInvalid("KEY_INVALID", f"the key is longer than {HEADER_MAX} or holds control characters")
+    return owner
 
 
 def _instant(text: str) -> datetime:

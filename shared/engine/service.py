@@ -6,7 +6,7 @@ from collections.abc import Callable, Iterable, Iterator
 from dataclasses import dataclass
 from typing import Any, TypeVar
 
-from shared.contracts.message import Command, Event, Message
+from shared.contracts.message import Command, Event, Message, Rejection
 from shared.engine.signature import Resource, Signature, read_signature
 from shared.engine.vocabulary import Deadline, Disarm, Due, Entry, Row
 
@@ -38,10 +38,10 @@ class Service:
     :meth:`on`; the composition root gives the constants they ask for with :meth:`provide`.
     """
 
-    def __init__(self, name: str, *, rejected: type[Event], emits: Iterable[type[Event]] = ()) -> None:
+    def __init__(self, name: str, *, rejected: type[Rejection], emits: Iterable[type[Event]] = ()) -> None:
         self.name = name
         self.rejected = rejected
-        self.emits = frozenset(emits) | {rejected}
+        self.emits: frozenset[type[Event]] = frozenset({*emits, rejected})
         self.resources: dict[type, Any] = {}
         self._handlers: dict[type[Message] | type[Due], Handler] = {}
 

@@ -17,7 +17,7 @@ from dataclasses import dataclass, fields, is_dataclass
 from datetime import datetime
 from typing import Annotated, Any, Union, get_args, get_origin, get_type_hints
 
-from shared.contracts.message import Message
+from shared.contracts.message import Command, Message
 from shared.engine.vocabulary import Cause, Due, Named, Row, Rows
 
 __all__ = ["AllLive", "ById", "Need", "Resource", "Signature", "SignatureInvalid", "Special", "read_signature"]
@@ -122,15 +122,14 @@ def _need(parameter: str, annotation: Any, message: type[Message] | type[Due]) -
         if len(members) != 1:
             raise SignatureInvalid(f"{annotation} is not a row or None")
         return _one(_row_type(members[0]), named, message, required=False)
-    if isinstance(annotation, type) and issubclass(annotation, Row):
-        return _one(_row_type(annotation), named, message, required=True)
     if isinstance(annotation, type):
-        return Resource(annotation)
+        is_row = issubclass(annotation, Row)
+        return _one(_row_type(annotation), named, message, required=True) if is_row else Resource(annotation)
     raise SignatureInvalid(f"{annotation} is neither a row, Rows[...], now, Cause nor a resource")
 
 
 def _row_type(annotation: Any) -> type[Row]:
-    if not (isinstance(annotation, type) and issubclass(annotation, Row) and is_dataclass(annotation)):
+    if not (isinstance(annotation, type) and issubclass(annotation, Row)):
         raise SignatureInvalid(f"{annotation} is not a row")
     if not annotation.TABLE:
         raise SignatureInvalid(f"{annotation.__name__} is not bound to a table")
@@ -141,6 +140,8 @@ def _one(row: type[Row], named: Named, message: type[Message] | type[Due], *, re
     if required and not row.UNKNOWN:
         raise SignatureInvalid(f"{row.__name__} has no code for 'unknown', so it can only be asked for as optional")
     owner_of, locked = _owner(row, named, message)
+    if required and not locked and not issubclass(message, Command):
+        raise SignatureInvalid(f"nothing would wake an event that waits for another owner's {row.__name__}")
     ids = named.ids
     if ids is not None:
         compute = ids

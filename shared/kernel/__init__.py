@@ -1,1 +1,1 @@
-"""Pure rules of money, calendar and identity that every service shares."""
+"""What every service computes alike: money shares, business dates, ids, home partitions. Pure, no I/O, no state."""

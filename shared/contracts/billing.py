@@ -1,0 +1,449 @@
+"""Messages of billing: plans, bills, repayments, dunning.
+
+``outstanding_principal`` and ``book_version`` stand on every event that changes a buyer's debt: the unpaid principal
+of all the buyer's plans after the whole message, and a number that grows by one with each such message (README 11).
+"""
+
+from __future__ import annotations
+
+from typing import Annotated, Literal, Self
+
+from pydantic import Field, model_validator
+
+from shared.contracts.fields import (
+    BusinessDate,
+    ChosenId,
+    Code,
+    Count,
+    Currency,
+    DerivedId,
+    Instant,
+    Instrument,
+    Listed,
+    Money,
+    Part,
+    Product,
+    Ref,
+    Text,
+    example,
+)
+from shared.contracts.message import Command, Event, Rejection
+
+__all__ = [
+    "Allocation",
+    "AutopayChanged",
+    "BillDueSoon",
+    "BillIssued",
+    "BillKind",
+    "BillLine",
+    "BillPaid",
+    "Bucket",
+    "CollectionFailed",
+    "CollectionPending",
+    "CollectionRequested",
+    "CommandRejected",
+    "DebtChanged",
+    "DelinquencyChanged",
+    "Instalment",
+    "OverpaymentDetected",
+    "PlanOpened",
+    "PlanSettled",
+    "RepayBill",
+    "RepaymentAllocated",
+    "ReportCollection",
+    "SetAutopay",
+    "Stage",
+]
+
+BillKind = Literal["PAY_AFTER_USE", "MONTHLY", "REVERSAL"]
+Bucket = Literal["NONE", "D1_3", "D4_30", "D31_60", "D61_90", "D91_120", "D121_180", "D181_UP"]
+Stage = Literal["NONE", "REMINDER", "RESTRICTED", "SUSPENDED", "COLLECTIONS", "CHARGED_OFF"]
+BuyerId = Annotated[ChosenId, Field(description="The buyer")]
+OrderId = Annotated[ChosenId, Field(description="The order, unique per buyer")]
+MerchantId = Annotated[ChosenId, Field(description="The merchant")]
+BillId = Annotated[
+    DerivedId,
+    Field(description="The bill: b:<order_id>, m:<buyer_id>:<statement_on> or r:<reversal_id>"),
+]
+RepaymentId = Annotated[
+    DerivedId,
+    Field(description="The repayment: chosen by the sender, a:<bill_id>:<due_version>:<offset> or x:<external_ref>"),
+]
+DueVersion = Annotated[Count, Field(description="Which due date of the bill this is, counted from 1")]
+Dpd = Annotated[Count, Field(description="Days past due")]
+
+_INSTRUMENT = {"kind": "CARD", "token": "tok_4f6d"}
+_ORDER = {"buyer_id": "b-7", "order_id": "o-1001", "merchant_id": "m-42"}
+_BILL = {"buyer_id": "b-7", "bill_id": "b:o-1001"}
+_REPAYMENT = {"buyer_id": "b-7", "repayment_id": "a:b:o-1001:1:0"}
+_DEBT = {"outstanding_principal": 25769, "book_version": 1}
+
+
+# ------------------------------------------------------------------ parts
+
+
+class Instalment(Part):
+    """One instalment of a plan and the bill it sits on."""
+
+    seq: Count = Field(description="Place in the plan, from 1")
+    bill_id: BillId
+    due_on: BusinessDate = Field(description="Payable until the end of this day")
+    principal: Money = Field(description="Principal in minor units")
+    fee: Money = Field(description="Instalment fee in minor units")
+
+
+class BillLine(Part):
+    """One instalment as it stands on a bill."""
+
+    order_id: OrderId
+    merchant_id: MerchantId
+    seq: Count = Field(description="Which instalment of the order's plan, from 1")
+    of: Count = Field(description="How many instalments the plan has")
+    principal: Money = Field(description="Principal in minor units")
+    fee: Money = Field(description="Instalment fee in minor units")
+
+
+class Allocation(Part):
+    """Where a part of a repayment went (B-A1)."""
+
+    order_id: OrderId | None = Field(default=None, description="The order; absent for a late fee, which is the bill's")
+    seq: Count | None = Field(default=None, description="The instalment; absent for a late fee")
+    bill_id: BillId
+    component: Literal["LATE_FEE", "FEE", "PRINCIPAL"] = Field(description="What was paid")
+    amount: Money = Field(description="Amount in minor units")
+
+
+class DebtChanged(Event):
+    """An event after which the buyer's debt is another (README section 11)."""
+
+    outstanding_principal: Money = Field(
+        description="Unpaid principal of all the buyer's plans after this message, in minor units"
+    )
+    book_version: Count = Field(description="Grows with every message that changes the principal; newest wins")
+
+
+# ------------------------------------------------------------------ commands
+
+
+class RepayBill(Command, service="billing", subject="repayment_id", sender="shop"):
+    """A buyer pays now, a bill or an order (BIL-05)."""
+
+    model_config = example(
+        buyer_id="b-7",
+        repayment_id="pay-1",
+        bill_id="b:o-1001",
+        currency="CNY",
+        amount=25769,
+        instrument=_INSTRUMENT,
+    )
+
+    buyer_id: BuyerId
+    repayment_id: ChosenId = Field(description="Id of this repayment, unique per buyer")
+    bill_id: BillId | None = Field(default=None, description="The bill to pay; exactly one of bill_id and order_id")
+    order_id: OrderId | None = Field(default=None, description="The order to pay; exactly one of bill_id and order_id")
+    currency: Currency
+    amount: Money = Field(description="From 1 to what is outstanding, in minor units")
+    instrument: Instrument = Field(description="What to pay with; not EXTERNAL")
+
+    @model_validator(mode="after")
+    def _one_target(self) -> Self:
+        if (self.bill_id is None) == (self.order_id is None):
+            raise ValueError("exactly one of bill_id and order_id must be present")
+        return self
+
+
+class SetAutopay(Command, service="billing", subject="buyer_id", sender="shop"):
+    """Switch automatic deduction on or off, or change its instrument (BIL-06)."""
+
+    model_config = example(buyer_id="b-7", enabled=True, instrument=_INSTRUMENT)
+
+    buyer_id: BuyerId
+    enabled: bool = Field(description="On or off")
+    instrument: Instrument | None = Field(default=None, description="New instrument; absent: as before")
+
+
+class ReportCollection(
+    Command, service="billing", subject="repayment_id", sender="provider adapter", not_content=("occurred_at",)
+):
+    """A payment provider's answer to a CollectionRequested, or its later truth (B-C)."""
+
+    model_config = example(
+        **_REPAYMENT,
+        outcome="SUCCEEDED",
+        currency="CNY",
+        amount=25769,
+        provider_ref="psp-889",
+        occurred_at="2027-03-19T06:00:02Z",
+    )
+
+    buyer_id: BuyerId
+    repayment_id: RepaymentId
+    outcome: Literal["SUCCEEDED", "DECLINED", "PENDING", "UNKNOWN"] = Field(
+        description="What the provider says; PENDING and UNKNOWN are never success"
+    )
+    decline: Literal["SOFT", "HARD"] | None = Field(
+        default=None, description="DECLINED: whether another try makes sense; absent: SOFT"
+    )
+    reason: Text | None = Field(default=None, description="The provider's reason")
+    currency: Currency
+    amount: Money = Field(description="Amount the provider answers for, in minor units; must be the one requested")
+    provider_ref: Ref = Field(description="The provider's own reference")
+    occurred_at: Instant = Field(description="When it happened at the provider")
+
+
+# ------------------------------------------------------------------ events: the plan
+
+
+class PlanOpened(DebtChanged, service="billing", subject="order_id"):
+    """The debt of an order exists; its instalments sit on bills (B-P)."""
+
+    model_config = example(
+        **_ORDER,
+        currency="CNY",
+        product="PAY_AFTER_USE",
+        principal=25769,
+        fee=0,
+        instalments=[{"seq": 1, "bill_id": "b:o-1001", "due_on": "2027-03-19", "principal": 25769, "fee": 0}],
+        **_DEBT,
+    )
+
+    buyer_id: BuyerId
+    order_id: OrderId
+    merchant_id: MerchantId
+    currency: Currency
+    product: Product = Field(description="Pay within days of acceptance, or on monthly statements")
+    principal: Money = Field(description="Accepted amount in minor units")
+    fee: Money = Field(description="Instalment fee of the whole plan in minor units")
+    instalments: Listed[Instalment] = Field(description="The schedule; sums to principal and fee")
+
+
+class PlanSettled(Event, service="billing", subject="order_id"):
+    """Nothing is left to pay on an order."""
+
+    model_config = example(**_ORDER, currency="CNY", settled_on="2027-03-19", paid=25769, refunded=0)
+
+    buyer_id: BuyerId
+    order_id: OrderId
+    merchant_id: MerchantId
+    currency: Currency
+    settled_on: BusinessDate = Field(description="On which day")
+    paid: Money = Field(description="Principal that was paid, in minor units")
+    refunded: Money = Field(description="Principal that refunds took away, in minor units")
+
+
+# ------------------------------------------------------------------ events: the bill
+
+
+class BillIssued(Event, service="billing", subject="bill_id"):
+    """A bill's amount is fixed and payable (BIL-09)."""
+
+    model_config = example(
+        **_BILL,
+        currency="CNY",
+        kind="PAY_AFTER_USE",
+        due_on="2027-03-19",
+        due_version=1,
+        lines=[{"order_id": "o-1001", "merchant_id": "m-42", "seq": 1, "of": 1, "principal": 25769, "fee": 0}],
+        amount_due=25769,
+        paused=0,
+    )
+
+    buyer_id: BuyerId
+    bill_id: BillId
+    currency: Currency
+    kind: BillKind = Field(description="One order, a monthly statement, or a repayment that came back")
+    statement_on: BusinessDate | None = Field(default=None, description="MONTHLY: date of the statement")
+    due_on: BusinessDate = Field(description="Payable until the end of this day")
+    due_version: DueVersion
+    lines: Listed[BillLine] = Field(description="What is billed")
+    amount_due: Money = Field(description="Payable amount in minor units, without what is paused")
+    paused: Money = Field(description="Amount taken out while a return or appeal is open, in minor units")
+
+
+class BillDueSoon(Event, service="billing", subject="bill_id"):
+    """A bill is due in three days, tomorrow or today (B-D)."""
+
+    model_config = example(
+        **_BILL, currency="CNY", due_on="2027-03-19", due_version=1, days_left=3, amount_due=25769, autopay=True
+    )
+
+    buyer_id: BuyerId
+    bill_id: BillId
+    currency: Currency
+    due_on: BusinessDate = Field(description="Payable until the end of this day")
+    due_version: DueVersion
+    days_left: Literal[3, 1, 0] = Field(description="Days until then")
+    amount_due: Money = Field(description="Payable by then, in minor units")
+    autopay: bool = Field(description="Whether it will be collected automatically")
+
+
+class BillPaid(Event, service="billing", subject="bill_id"):
+    """A bill is fully paid (BIL-12)."""
+
+    model_config = example(**_BILL, paid_on="2027-03-19", due_on="2027-03-19", max_dpd=0)
+
+    buyer_id: BuyerId
+    bill_id: BillId
+    paid_on: BusinessDate = Field(description="Day on which the last repayment was requested")
+    due_on: BusinessDate = Field(description="Day until which it was payable")
+    max_dpd: Dpd = Field(description="Highest number of days past due; 0 if it was never late")
+
+
+class DelinquencyChanged(Event, service="billing", subject="bill_id"):
+    """A bill reached a step of dunning, or was cured (B-D, BIL-11)."""
+
+    model_config = example(
+        **_BILL,
+        currency="CNY",
+        due_version=1,
+        dpd=4,
+        bucket="D4_30",
+        stage="RESTRICTED",
+        account_stage="RESTRICTED",
+        amount_due=25769,
+    )
+
+    buyer_id: BuyerId
+    bill_id: BillId
+    currency: Currency
+    due_version: DueVersion
+    dpd: Dpd
+    bucket: Bucket = Field(description="Range of days past due; NONE once cured")
+    stage: Stage = Field(description="Step of this bill; NONE once cured")
+    account_stage: Stage = Field(description="Worst step of all the buyer's bills")
+    amount_due: Money = Field(description="Payable amount in minor units")
+
+
+# ------------------------------------------------------------------ events: the repayment
+
+
+class CollectionRequested(Event, service="billing", subject="repayment_id"):
+    """An order to the payment adapter to take money; idempotent on (buyer_id, repayment_id)."""
+
+    model_config = example(
+        **_REPAYMENT,
+        bill_id="b:o-1001",
+        currency="CNY",
+        amount=25769,
+        instrument=_INSTRUMENT,
+        mode="AUTO",
+        attempt=1,
+    )
+
+    buyer_id: BuyerId
+    repayment_id: RepaymentId
+    bill_id: BillId | None = Field(default=None, description="The bill it pays, if not an order")
+    order_id: OrderId | None = Field(default=None, description="The order it pays, if not a bill")
+    currency: Currency
+    amount: Money = Field(description="Amount to take in minor units")
+    instrument: Instrument = Field(description="What to take it from")
+    mode: Literal["MANUAL", "AUTO"] = Field(description="Asked for by the buyer, or by the due date")
+    attempt: Count = Field(description="Which attempt for this due date, from 1")
+
+
+class CollectionPending(Event, service="billing", subject="repayment_id"):
+    """It is not known yet whether money was taken; with ``ask`` >= 1 the adapter must look it up and report (B-C4)."""
+
+    model_config = example(**_REPAYMENT, outcome="UNKNOWN", ask=1, unresolved=False)
+
+    buyer_id: BuyerId
+    repayment_id: RepaymentId
+    outcome: Literal["PENDING", "UNKNOWN"] = Field(description="What is known so far")
+    ask: Count = Field(description="Which question this is; 0: none, the provider reported by itself")
+    unresolved: bool = Field(description="Asked for the last time: an operator must look")
+
+
+class CollectionFailed(Event, service="billing", subject="repayment_id"):
+    """The provider declined (B-C3)."""
+
+    model_config = example(
+        **_REPAYMENT,
+        bill_id="b:o-1001",
+        reason="INSUFFICIENT_FUNDS",
+        decline="SOFT",
+        final=False,
+        next_at="2027-03-20T06:00:00Z",
+    )
+
+    buyer_id: BuyerId
+    repayment_id: RepaymentId
+    bill_id: BillId | None = Field(default=None, description="The bill, if it was not an order")
+    reason: Text = Field(description="The provider's reason, empty if it gave none")
+    decline: Literal["SOFT", "HARD"] = Field(description="Whether another try makes sense")
+    final: bool = Field(description="Whether no further automatic attempt will follow")
+    stop_reason: Literal["HARD_DECLINED", "EXHAUSTED", "PAID", "PAUSED", "AUTOPAY_OFF"] | None = Field(
+        default=None, description="Why no further automatic attempt will follow"
+    )
+    next_at: Instant | None = Field(default=None, description="The next automatic attempt")
+
+
+class RepaymentAllocated(DebtChanged, service="billing", subject="repayment_id"):
+    """Money came in and was applied: penalty, then fee, then principal (B-A)."""
+
+    model_config = example(
+        **_REPAYMENT,
+        currency="CNY",
+        mode="AUTO",
+        instrument=_INSTRUMENT,
+        amount=25769,
+        paid_on="2027-03-19",
+        allocations=[
+            {"order_id": "o-1001", "seq": 1, "bill_id": "b:o-1001", "component": "PRINCIPAL", "amount": 25769}
+        ],
+        outstanding_principal=0,
+        book_version=2,
+    )
+
+    buyer_id: BuyerId
+    repayment_id: RepaymentId
+    currency: Currency
+    mode: Literal["MANUAL", "AUTO", "EXTERNAL"] = Field(description="How it came about")
+    instrument: Instrument = Field(description="What it was taken from")
+    amount: Money = Field(description="Whole amount in minor units")
+    paid_on: BusinessDate = Field(description="Day on which it was requested")
+    allocations: Listed[Allocation] = Field(description="Where it went; empty if there was nothing left to pay")
+
+
+class OverpaymentDetected(Event, service="billing", subject="overpayment_id"):
+    """More came in than was owed; refunds gives it back to the instrument it came from (B-A3)."""
+
+    model_config = example(
+        buyer_id="b-7",
+        overpayment_id="a:b:o-1001:1:0:o1",
+        currency="CNY",
+        amount=4000,
+        repayment_id="a:b:o-1001:1:0",
+        instrument=_INSTRUMENT,
+        reason="EXCEEDS_DEBT",
+    )
+
+    buyer_id: BuyerId
+    overpayment_id: DerivedId = Field(description="The overpayment: <repayment_id>:o<n>")
+    currency: Currency
+    amount: Money = Field(description="Amount to give back in minor units")
+    repayment_id: RepaymentId
+    instrument: Instrument = Field(description="What it came from and goes back to")
+    reason: Code = Field(description="Why it was too much")
+
+
+class AutopayChanged(Event, service="billing", subject="buyer_id"):
+    """The setting of automatic deduction is stored."""
+
+    model_config = example(buyer_id="b-7", enabled=True, instrument=_INSTRUMENT)
+
+    buyer_id: BuyerId
+    enabled: bool = Field(description="On or off")
+    instrument: Instrument | None = Field(default=None, description="What will be charged, if one is known")
+
+
+class CommandRejected(Rejection, service="billing", subject="command_id"):
+    """billing refused a command; nothing changed (H-2)."""
+
+    model_config = example(
+        command_id="0b6cb2f6-9f0c-4b7e-8f0a-0d3c3f6a1c55",
+        command_type="houfu.billing.repay_bill.v1",
+        code="AMOUNT_EXCEEDS_OUTSTANDING",
+        message="Amount exceeds outstanding",
+        details={"outstanding": 25769},
+        buyer_id="b-7",
+    )

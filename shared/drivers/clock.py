@@ -1,0 +1,183 @@
+"""Business time: the wall clock in production, the topic ``houfu.clock`` in a sandbox (T-6)."""
+
+from __future__ import annotations
+
+import asyncio
+from bisect import bisect_left
+from contextlib import suppress
+from datetime import UTC, datetime
+from typing import Any
+
+import structlog
+from aiokafka import AIOKafkaConsumer
+from aiokafka import TopicPartition as KafkaPartition
+from aiokafka.errors import KafkaError
+from pydantic import ValidationError
+
+from shared.contracts.clock import CLOCK_TOPIC, BusinessTimeAdvanced
+from shared.drivers.observer import FETCH_WAIT_MS, STOP_TIMEOUT_S, as_record, groupless_consumer
+from shared.engine.ports import Record, Unavailable
+
+__all__ = ["Advances", "FollowedClock", "SystemClock", "clock_of"]
+
+log: Any = structlog.get_logger(__name__)
+
+READ_TIMEOUT_S = 10.0
+"""Longest wait until every advance that stands on the topic has been read."""
+
+REST_S = 1.0
+"""Pause before a follower that failed starts again."""
+
+_PARTITION = KafkaPartition(CLOCK_TOPIC, 0)
+
+
+class SystemClock:
+    """The wall clock: business time is broker time."""
+
+    async def start(self) -> None:
+        """Nothing is to be started."""
+
+    async def stop(self) -> None:
+        """Nothing is to be stopped."""
+
+    async def now(self) -> datetime:
+        return datetime.now(UTC)
+
+    def business(self, broker_time: datetime) -> datetime:
+        return broker_time
+
+
+class Advances:
+    """The advances recorded so far: which business time held when the broker appended something. Never runs back."""
+
+    def __init__(self) -> None:
+        self._appended: list[datetime] = []
+        self._business: list[datetime] = []
+
+    def __len__(self) -> int:
+        return len(self._appended)
+
+    @property
+    def latest(self) -> datetime:
+        return self._business[-1]
+
+    def add(self, appended: datetime, now: datetime) -> None:
+        """The broker appended the advance to ``now`` at ``appended``; an advance into the past changes nothing."""
+        self._appended.append(appended)
+        self._business.append(max(now, self._business[-1]) if self._business else now)
+
+    def business(self, broker_time: datetime) -> datetime:
+        """``now`` of the last advance strictly before ``broker_time``; before all of them, of the first."""
+        return self._business[max(0, bisect_left(self._appended, broker_time) - 1)]
+
+
+class FollowedClock:
+    """Follows ``houfu.clock`` from its beginning. Call :meth:`now` before :meth:`business` of what was read since."""
+
+    def __init__(self, bootstrap: str) -> None:
+        self._bootstrap = bootstrap
+        self._advances = Advances()
+        self._next_offset = 0
+        self._read = asyncio.Condition()
+        self._consumer: AIOKafkaConsumer | None = None
+        self._following: asyncio.Task[None] | None = None
+
+    async def start(self) -> None:
+        """Read what stands on the topic; :class:`Unavailable` if there is no broker or no advance yet."""
+        self._following = asyncio.create_task(self._follow(), name="follow houfu.clock")
+        try:
+            await self.now()
+        except Unavailable:
+            await self.stop()
+            raise
+
+    async def stop(self) -> None:
+        if self._following is not None:
+            self._following.cancel()
+            with suppress(asyncio.CancelledError):
+                await self._following
+            self._following = None
+
+    async def now(self) -> datetime:
+        """The business time, all advances appended before the call included."""
+        try:
+            async with asyncio.timeout(READ_TIMEOUT_S):
+                await self._read_through()
+        except (KafkaError, OSError, TimeoutError) as silence:
+            self._start_again()
+            raise Unavailable(f"{CLOCK_TOPIC} cannot be read to its end ({type(silence).__name__})") from silence
+        if not self._advances:
+            raise Unavailable(f"{CLOCK_TOPIC} is empty: the sandbox's business time was never set")
+        return self._advances.latest
+
+    def business(self, broker_time: datetime) -> datetime:
+        """The business time at which the broker appended something."""
+        return self._advances.business(broker_time)
+
+    async def advance_after(self, known: datetime) -> datetime:
+        """Wait until the business time is later than ``known``; returns it."""
+        async with self._read:
+            await self._read.wait_for(lambda: self._advances and self._advances.latest > known)
+            return self._advances.latest
+
+    async def _read_through(self) -> None:
+        async with self._read:
+            await self._read.wait_for(lambda: self._consumer is not None)
+        if self._consumer is None:
+            raise TimeoutError
+        end = (await self._consumer.end_offsets([_PARTITION]))[_PARTITION]
+        async with self._read:
+            await self._read.wait_for(lambda: self._next_offset >= end)
+
+    async def _follow(self) -> None:
+        while True:
+            consumer = groupless_consumer(self._bootstrap)
+            try:
+                await consumer.start()
+                consumer.assign([_PARTITION])
+                consumer.seek(_PARTITION, self._next_offset)
+                await self._tell(consumer)
+                while True:
+                    for batch in (await consumer.getmany(timeout_ms=FETCH_WAIT_MS)).values():
+                        await self._take([as_record(found) for found in batch])
+            except (KafkaError, OSError) as trouble:
+                log.warning("clock.unreadable", reason=type(trouble).__name__)
+            finally:
+                self._consumer = None
+                with suppress(KafkaError, OSError, TimeoutError):
+                    await asyncio.wait_for(consumer.stop(), STOP_TIMEOUT_S)
+            await asyncio.sleep(REST_S)
+
+    async def _tell(self, consumer: AIOKafkaConsumer) -> None:
+        async with self._read:
+            self._consumer = consumer
+            self._read.notify_all()
+
+    async def _take(self, records: list[Record]) -> None:
+        async with self._read:
+            for record in records:
+                self._next_offset = record.offset + 1
+                try:
+                    advanced = BusinessTimeAdvanced.model_validate_json(record.value or b"")
+                except ValidationError:
+                    log.warning("clock.unreadable_advance", offset=record.offset)
+                    continue
+                self._advances.add(record.broker_time, advanced.now)
+            self._read.notify_all()
+
+    def _start_again(self) -> None:
+        """A follower that fell silent is replaced; what it has read stands."""
+        if self._following is not None:
+            self._following.cancel()
+            self._following = asyncio.create_task(self._follow(), name="follow houfu.clock")
+
+
+def clock_of(kind: str, bootstrap: str) -> SystemClock | FollowedClock:
+    """The clock a process is told to use: ``system`` or ``movable``."""
+    match kind:
+        case "system":
+            return SystemClock()
+        case "movable":
+            return FollowedClock(bootstrap)
+        case _:
+            raise ValueError(f"a clock is 'system' or 'movable', not {kind!r}")

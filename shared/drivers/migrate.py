@@ -1,0 +1,164 @@
+'''Bring a service's schema up to date: ``houfu migrate``, never a replica at boot.
+
+Every schema has two branches of revisions side by side: ``engine`` (in this package) and the service's own, in
+``services/<name>/migrations``. A revision is a Python file of plain SQL; within a release it only adds (a column that
+may be NULL or has a default, a table, an index), so that the build before it goes on running::
+
+    """Bills, and the lines on them."""                      # services/billing/migrations/billing_0002.py
+
+    from alembic import op
+
+    revision = "billing_0002"                                # <branch>_<four digits>, the name of the file
+    down_revision = "billing_0001"                           # None in the first one, which also has
+    branch_labels = None                                     # branch_labels = ("billing",)
+
+    def upgrade() -> None:
+        op.execute("""
+            CREATE TABLE bill (
+                buyer_id text NOT NULL,
+                bill_id  text NOT NULL,
+                status   text NOT NULL CHECK (status IN ('OPEN', 'PAID')),
+                PRIMARY KEY (buyer_id, bill_id)
+            ) WITH (fillfactor = 70);
+            CREATE INDEX bill_live ON bill (buyer_id) WHERE status IN ('OPEN');
+        """)
+
+The folder is a package (it has an ``__init__.py``), so that it is part of the installed distribution. Table names are
+unqualified. One run is one transaction under an advisory lock: it takes place whole or not at all, once, however many
+migrators start at the same moment. There is no way down: the way back is a restored backup or another revision.
+'''
+
+from __future__ import annotations
+
+import os
+import re
+from collections.abc import Iterator, Sequence
+from contextlib import contextmanager
+from pathlib import Path
+from typing import Any
+
+import psycopg
+from alembic.config import Config
+from alembic.runtime.environment import EnvironmentContext
+from alembic.runtime.migration import MigrationContext
+from alembic.script import ScriptDirectory
+from sqlalchemy import Connection, create_engine, exc, text
+from sqlalchemy.pool import NullPool
+
+from shared.drivers.postgres import fence_class
+from shared.engine.ports import Unavailable
+
+__all__ = ["ENGINE_REVISIONS", "MigrationRefused", "migrate", "pending"]
+
+ENGINE_REVISIONS = Path(__file__).parent / "migrations" / "versions"
+
+MIGRATION_LANE = -1
+"""The lock of a migrator among the service's advisory locks, whose other members are lanes."""
+
+CONNECT_TIMEOUT_S = 10
+
+_REVISION = re.compile(r"^([a-z][a-z0-9]*)_(\d{4})$")
+
+
+class MigrationRefused(Exception):
+    """A revision could not be applied, so nothing was; the text is for the operator."""
+
+
+def migrate(
+    dsn: str, service: str, version_locations: Sequence[Path | str] = (), *, schema: str | None = None
+) -> list[str]:
+    """Apply what is pending of the engine's and the given revisions and return their ids, oldest first.
+
+    ``schema`` (by default the service's name) is created where it does not exist.
+    Raises :class:`Unavailable` or :class:`MigrationRefused`.
+    """
+    script = _script(version_locations)
+    with _connected(dsn) as connection:
+        _enter(connection, service, schema or service)
+        open_ = _pending(script, connection, schema or service)
+        if open_:
+            _upgrade(script, connection, schema or service)
+        connection.commit()
+        return [revision for revision, _ in open_]
+
+
+def pending(
+    dsn: str, service: str, version_locations: Sequence[Path | str] = (), *, schema: str | None = None
+) -> list[str]:
+    """The revisions this build needs and the schema has not, as ``id: what it brings``; raises :class:`Unavailable`.
+
+    A schema that is ahead of this build is none of its concern.
+    """
+    with _connected(dsn) as connection:
+        found = _pending(_script(version_locations), connection, schema or service)
+    return [f"{revision}: {brings}" for revision, brings in found]
+
+
+def _script(version_locations: Sequence[Path | str]) -> ScriptDirectory:
+    locations = [str(ENGINE_REVISIONS), *map(str, version_locations)]
+    for location in locations:
+        if not Path(location).is_dir():
+            raise MigrationRefused(f"{location} is not a folder of revisions")
+    config = Config()
+    config.set_main_option("script_location", str(ENGINE_REVISIONS.parent))
+    config.set_main_option("path_separator", "os")
+    config.set_main_option("version_locations", os.pathsep.join(locations).replace("%", "%%"))
+    return ScriptDirectory.from_config(config)
+
+
+@contextmanager
+def _connected(dsn: str) -> Iterator[Connection]:
+    """One connection in one transaction, rolled back unless it is committed."""
+    url = "postgresql+psycopg://"
+    engine = create_engine(url, poolclass=NullPool, creator=lambda: _connect(dsn))
+    try:
+        with engine.connect() as connection:
+            yield connection
+    except exc.OperationalError as reason:
+        raise Unavailable(f"the database did not answer: {reason.orig}") from reason
+    except exc.DBAPIError as reason:
+        raise MigrationRefused(str(reason.orig)) from reason
+
+
+def _connect(dsn: str) -> Any:
+    return psycopg.connect(dsn, connect_timeout=CONNECT_TIMEOUT_S)
+
+
+def _enter(connection: Connection, service: str, schema: str) -> None:
+    """Wait for other migrators of this schema, without the limits a replica's role may have, and step into it."""
+    connection.execute(text("SET LOCAL statement_timeout = 0"))
+    connection.execute(text("SET LOCAL lock_timeout = 0"))
+    lock = {"service": fence_class(service), "lane": MIGRATION_LANE}
+    connection.execute(text("SELECT pg_advisory_xact_lock(:service, :lane)"), lock)
+    known = text("SELECT FROM pg_namespace WHERE nspname = :schema")
+    if connection.execute(known, {"schema": schema}).first() is None:
+        connection.execute(text(f'CREATE SCHEMA "{schema}"'))
+    connection.execute(text(f'SET LOCAL search_path TO "{schema}"'))
+
+
+def _pending(script: ScriptDirectory, connection: Connection, schema: str) -> list[tuple[str, str]]:
+    """By the numbers of the branches, so that heads of a newer build, which this one cannot look up, are understood."""
+    context = MigrationContext.configure(connection, opts={"version_table_schema": schema})
+    reached = dict(_numbered(head) for head in context.get_current_heads())
+    missing = []
+    for revision in reversed(list(script.walk_revisions())):
+        branch, number = _numbered(revision.revision)
+        if number > reached.get(branch, 0):
+            missing.append((revision.revision, revision.doc))
+    return missing
+
+
+def _numbered(revision: str) -> tuple[str, int]:
+    parts = _REVISION.match(revision)
+    if parts is None:
+        raise MigrationRefused(f"{revision!r} is not a revision id: <branch>_<four digits>")
+    return parts[1], int(parts[2])
+
+
+def _upgrade(script: ScriptDirectory, connection: Connection, schema: str) -> None:
+    def steps(heads: Any, _: MigrationContext) -> Any:
+        return script._upgrade_revs("heads", heads)
+
+    with EnvironmentContext(Config(), script, fn=steps, destination_rev="heads") as environment:
+        environment.configure(connection=connection, version_table_schema=schema)
+        environment.run_migrations()

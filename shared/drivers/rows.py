@@ -1,0 +1,230 @@
+"""Dataclasses as table rows: what columns a class has, and its instances as columns of values, set by set.
+
+``str``, ``int``, ``bool``, ``datetime``, ``date`` and string enumerations have columns of their own; everything else
+(tuples of parts, dictionaries, nested dataclasses) is one ``jsonb`` column, written and read strictly by pydantic. A list
+of columns is what ``unnest`` takes, so there is no work per row in Python beyond reading the fields.
+
+What goes out is not read back to see whether it would come back as it was: that costs as much as loading it. The
+database in memory does so, and with it every test.
+"""
+
+from __future__ import annotations
+
+import types
+from collections import deque
+from collections.abc import Callable, Iterable, Sequence
+from dataclasses import dataclass, fields, is_dataclass
+from datetime import date, datetime
+from enum import Enum
+from functools import cache
+from itertools import repeat
+from operator import attrgetter
+from typing import (
+    Annotated,
+    Any,
+    Generic,
+    Literal,
+    NewType,
+    ParamSpec,
+    TypeVar,
+    Union,
+    cast,
+    get_args,
+    get_origin,
+    get_type_hints,
+)
+
+from pydantic import AwareDatetime, TypeAdapter, ValidationError
+from pydantic_core import PydanticSerializationError
+
+from shared.engine.ports import DataRefused, Unavailable
+from shared.engine.vocabulary import Entry, Row
+
+__all__ = ["ENGINE_TABLES", "Codec", "Column", "NotStorable", "RowUnreadable", "codec", "columns", "once_per_class"]
+
+T = TypeVar("T")
+P = ParamSpec("P")
+
+ENGINE_TABLES = frozenset({"position", "inbox", "outbox", "held", "attempt", "line", "alembic_version"})
+"""Tables every schema has for the engine; no row or entry may be bound to one of these names."""
+
+IDENTIFIER_MAX = 63
+"""Longest name PostgreSQL keeps of a table or column, in bytes."""
+
+COLUMN_TYPES: dict[type, str] = {
+    str: "text",
+    int: "bigint",
+    bool: "boolean",
+    datetime: "timestamptz",
+    date: "date",
+}
+
+
+class NotStorable(TypeError):
+    """A class cannot be kept in a table; the text names the class, the field and the reason."""
+
+
+class RowUnreadable(Unavailable):
+    """A stored row does not fit this build's class: the schema or the data is of another build."""
+
+
+@dataclass(frozen=True, slots=True)
+class Column:
+    """One column a class expects: its name, its PostgreSQL type and whether it may be NULL."""
+
+    name: str
+    type: str
+    nullable: bool
+
+    @property
+    def quoted(self) -> str:
+        return f'"{self.name}"'
+
+
+class Codec(Generic[T]):
+    """The two ways between instances of one dataclass and columns of values, in the order of its fields."""
+
+    def __init__(self, cls: type[T]) -> None:
+        """Understand ``cls``, a dataclass with slots and without ``__post_init__``; :class:`NotStorable` otherwise."""
+        if not (is_dataclass(cls) and "__slots__" in vars(cls)):
+            raise NotStorable(f"{cls.__name__} is not a dataclass with slots")
+        if hasattr(cls, "__post_init__"):
+            raise NotStorable(f"{cls.__name__} has __post_init__, which reading it back would not run")
+        self.cls = cls
+        hints = get_type_hints(cls, include_extras=True)
+        self._fields = tuple(_Field.of(cls, one.name, hints[one.name]) for one in fields(cls))
+        self.columns = tuple(field.column for field in self._fields)
+        self._read_fields = [attrgetter(field.column.name) for field in self._fields]
+        self._set_fields = [getattr(cls, field.column.name).__set__ for field in self._fields]
+
+    def encode(self, instances: Sequence[T]) -> list[list[Any]]:
+        """One list of values per column; :class:`DataRefused` where a value has no form to be stored in."""
+        encoded = []
+        for field, read in zip(self._fields, self._read_fields, strict=True):
+            values: Iterable[Any] = map(read, instances)
+            if field.encode is not None:
+                values = map(field.encode, values)
+            try:
+                encoded.append(list(values))
+            except (PydanticSerializationError, ValueError, AttributeError) as reason:
+                raise DataRefused(f"{self.cls.__name__}.{field.column.name}: {_brief(reason)}") from None
+        return encoded
+
+    def decode(self, records: Sequence[Sequence[Any]]) -> list[T]:
+        """The instances of these records, column by column (four times faster than calling the constructor)."""
+        instances: list[T] = list(map(object.__new__, repeat(self.cls, len(records))))
+        for field, set_field, values in zip(self._fields, self._set_fields, zip(*records, strict=True), strict=False):
+            decoded = values if field.decode is None else map(field.decode, values)
+            try:
+                deque(map(set_field, instances, decoded), maxlen=0)
+            except (ValidationError, KeyError) as reason:
+                raise RowUnreadable(f"{self.cls.__name__}.{field.column.name}: {_brief(reason)}") from reason
+        return instances
+
+
+def once_per_class(make: Callable[P, T]) -> Callable[P, T]:
+    """``functools.cache``, for functions of classes: type checkers take classes with ``__hash__`` for unhashable."""
+    return cast("Callable[P, T]", cache(make))
+
+
+@once_per_class
+def codec(cls: type[T]) -> Codec[T]:
+    """The codec of a class, made once; rows and entries are held to their table's rules as well."""
+    made = Codec(cls)
+    if issubclass(cls, Row | Entry):
+        _check_table(cls, made)
+    return made
+
+
+def columns(cls: type) -> tuple[Column, ...]:
+    """The columns the table of a row or entry class must have."""
+    return codec(cls).columns
+
+
+def _check_table(cls: type[Row] | type[Entry], made: Codec[Any]) -> None:
+    by_name = {column.name: column for column in made.columns}
+    if not cls.TABLE or cls.TABLE in ENGINE_TABLES or len(cls.TABLE.encode()) > IDENTIFIER_MAX:
+        raise NotStorable(f"{cls.__name__}: {cls.TABLE!r} cannot be the name of its table")
+    keys = (cls.OWNER, cls.ID) if issubclass(cls, Row) else (cls.OWNER,)
+    for name in keys:
+        if name not in by_name or by_name[name].nullable or by_name[name].type != "text":
+            raise NotStorable(f"{cls.__name__}.{name}: a key is a field of type str")
+    if issubclass(cls, Row) and cls.LIVE is not None:
+        column = by_name.get(cls.LIVE.column)
+        if column is None or column.type != "text":
+            raise NotStorable(f"{cls.__name__}.{cls.LIVE.column}: what says whether a row is live is a text field")
+
+
+@dataclass(frozen=True, slots=True)
+class _Field:
+    """A column with the functions that turn one value into what is sent and back; None where it goes as it is."""
+
+    column: Column
+    encode: Callable[[Any], Any] | None = None
+    decode: Callable[[Any], Any] | None = None
+
+    @classmethod
+    def of(cls, owner: type, name: str, annotation: Any) -> _Field:
+        if len(name.encode()) > IDENTIFIER_MAX or '"' in name:
+            raise NotStorable(f"{owner.__name__}.{name}: the name cannot be a column's")
+        plain, nullable = _without_none(_unwrapped(annotation))
+        plain = _unwrapped(plain)
+        if plain is datetime or plain is AwareDatetime:
+            return cls(Column(name, COLUMN_TYPES[datetime], nullable), _aware)
+        if isinstance(plain, type) and issubclass(plain, str) and issubclass(plain, Enum):
+            by_value: dict[Any, Any] = {member.value: member for member in plain}
+            if nullable:
+                by_value[None] = None
+            return cls(Column(name, COLUMN_TYPES[str], nullable), None, by_value.__getitem__)
+        if get_origin(plain) is Literal and all(type(value) is str for value in get_args(plain)):
+            return cls(Column(name, COLUMN_TYPES[str], nullable))
+        if isinstance(plain, type) and plain in COLUMN_TYPES:
+            return cls(Column(name, COLUMN_TYPES[plain], nullable))
+        return cls._json(owner, name, annotation, nullable)
+
+    @classmethod
+    def _json(cls, owner: type, name: str, annotation: Any, nullable: bool) -> _Field:
+        try:
+            adapter: TypeAdapter[Any] = TypeAdapter(annotation)
+        except Exception as reason:
+            raise NotStorable(f"{owner.__name__}.{name}: {_brief(reason)}") from reason
+        to_json, validate_json = adapter.serializer.to_json, adapter.validator.validate_json
+
+        def encode(value: Any) -> str | None:
+            if value is None:
+                return None
+            return to_json(value, warnings="error").decode()
+
+        def decode(text: str | None) -> Any:
+            return None if text is None else validate_json(text, strict=True)
+
+        return cls(Column(name, "jsonb", nullable), encode, decode)
+
+
+def _unwrapped(annotation: Any) -> Any:
+    """The type itself, without the constraints and names put around it."""
+    while get_origin(annotation) is Annotated or isinstance(annotation, NewType):
+        annotation = annotation.__supertype__ if isinstance(annotation, NewType) else get_args(annotation)[0]
+    return annotation
+
+
+def _without_none(annotation: Any) -> tuple[Any, bool]:
+    if get_origin(annotation) not in (Union, types.UnionType):
+        return annotation, False
+    members = [member for member in get_args(annotation) if member is not type(None)]
+    nullable = len(members) < len(get_args(annotation))
+    return (members[0] if len(members) == 1 else annotation), nullable
+
+
+def _aware(instant: datetime | None) -> datetime | None:
+    """PostgreSQL's client would take an instant without an offset for local time."""
+    if instant is not None and instant.tzinfo is None:
+        raise ValueError("an instant without an offset")
+    return instant
+
+
+def _brief(reason: Exception) -> str:
+    """The kind of a defect without the value, which may be private and would make equal defects look different."""
+    if isinstance(reason, ValidationError):
+        return ", ".join(sorted({one["type"] for one in reason.errors(include_input=False, include_url=False)}))
+    return f"{reason}" if type(reason) is ValueError else type(reason).__name__

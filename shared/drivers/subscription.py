@@ -1,0 +1,280 @@
+"""A process's subscription: FastStream's batch subscriber drives the engine's worker, one turn at a time.
+
+The truth of how far a service has come is in its database. So every partition is sought to its saved position when it
+is assigned, records that were fetched before are dropped, and the offsets committed to Kafka are for lag monitors.
+"""
+
+from __future__ import annotations
+
+import asyncio
+import logging
+import random
+from collections.abc import Iterable, Sequence
+from contextlib import suppress
+from time import monotonic
+from typing import Any
+
+from aiokafka import ConsumerRebalanceListener, ConsumerRecord
+from aiokafka import TopicPartition as KafkaPartition
+from aiokafka.coordinator.assignors.range import RangePartitionAssignor
+from aiokafka.errors import IllegalStateError, KafkaError
+from faststream import AckPolicy
+from faststream.kafka import KafkaBroker, KafkaMessage
+from faststream.kafka.message import KafkaAckableMessage
+
+from shared.drivers.kafka import KafkaLog
+from shared.drivers.observer import as_record
+from shared.engine.breaker import LineStopped
+from shared.engine.ports import Position, Record, TopicPartition, Unavailable
+from shared.engine.worker import Worker
+
+__all__ = ["PositionBeyondLog", "Subscription"]
+
+log = logging.getLogger(__name__)
+
+COMMIT_TIMEOUT_S = 5.0
+REST_MIN_S = 0.1
+REST_MAX_S = 5.0
+IDLE_PAUSE_S = 0.05
+"""Pause between two looks at what is due while nothing arrives."""
+
+BATCH_WAIT_MS = 10
+FETCH_WAIT_MS = 50
+FETCH_MAX_BYTES = 8 * 1024 * 1024
+
+
+class PositionBeyondLog(Exception):
+    """A topic ends before the position saved for it: it was lost or made anew. Nothing may go on silently."""
+
+
+class Subscription(ConsumerRebalanceListener):  # type: ignore[misc]
+    """Owns the subscriber of one service process. All turns go through one lock."""
+
+    def __init__(
+        self, broker: KafkaBroker, worker: Worker, stream: KafkaLog, *, topics: Sequence[str], group: str, records: int
+    ) -> None:
+        self._worker = worker
+        self._stream = stream
+        self._topics = tuple(topics)
+        self._lock = asyncio.Lock()
+        self._generation = 0
+        self._expected: dict[TopicPartition, int] = {}
+        self._gaps: dict[TopicPartition, int] = {}
+        self._failures = 0
+        self._idling: asyncio.Task[None] | None = None
+        self.ended_at = monotonic()
+        """When a turn last ended, well or badly (of the monotonic clock)."""
+        self.trouble: str | None = "no partition is assigned yet"
+        """Why this process is not ready, in a sentence; None while it is."""
+        self._subscriber: Any = broker.subscriber(
+            *self._topics,
+            batch=True,
+            group_id=group,
+            max_records=records,
+            batch_timeout_ms=BATCH_WAIT_MS,
+            fetch_max_wait_ms=FETCH_WAIT_MS,
+            fetch_max_bytes=FETCH_MAX_BYTES,
+            auto_offset_reset="earliest",
+            ack_policy=AckPolicy.MANUAL,
+            listener=self,
+            partition_assignment_strategy=(RangePartitionAssignor,),
+            session_timeout_ms=6_000,
+            heartbeat_interval_ms=1_000,
+            rebalance_timeout_ms=20_000,
+            max_poll_interval_ms=60_000,
+            parser=self._parse,
+            decoder=_undecoded,
+        )
+        self._subscriber(self._receive)
+
+    # ------------------------------------------------------------------ life
+
+    def start(self) -> None:
+        """Begin to look after what is due; call it when the broker has started."""
+        self._idling = asyncio.create_task(self._idle_for_ever(), name="look after what is due")
+
+    async def stop(self) -> None:
+        """Finish the turn in flight and give the lanes up; call it when the broker has stopped."""
+        if self._idling is not None:
+            self._idling.cancel()
+            with suppress(asyncio.CancelledError):
+                await self._idling
+        async with self._lock:
+            with suppress(Unavailable):
+                await self._worker.revoke(self._worker.lanes)
+
+    @property
+    def lanes(self) -> list[int]:
+        return self._worker.lanes
+
+    # ------------------------------------------------------------------ assignment
+
+    async def on_partitions_revoked(self, revoked: Iterable[KafkaPartition]) -> None:
+        """Finish the turn in flight; afterwards nothing of these partitions is handled here."""
+        self._generation += 1
+        async with self._lock:
+            self._expected.clear()
+            with suppress(Unavailable):
+                await self._worker.revoke(self._worker.lanes)
+            self.trouble = "no partition is assigned"
+
+    async def on_partitions_assigned(self, assigned: Iterable[KafkaPartition]) -> None:
+        """Seek every partition to the position saved for it, retrying until that is done or overtaken."""
+        self._generation += 1
+        generation = self._generation
+        places = [TopicPartition(one.topic, one.partition) for one in assigned]
+        while generation == self._generation:
+            try:
+                async with self._lock:
+                    await self._take_over(places, generation)
+                    return
+            except Unavailable as silence:
+                self.trouble = str(silence)
+                await self._rest(silence)
+            except PositionBeyondLog as lost:
+                self.trouble = str(lost)
+                log.critical("%s", lost)
+                return
+
+    async def _take_over(self, places: list[TopicPartition], generation: int) -> None:
+        lanes = {one.partition for one in places}
+        saved = await self._worker.assign(lanes)
+        ends, begins = await self._stream.reach(places)
+        starts = {}
+        for place in places:
+            position = saved.get(place, Position(0, None)).next_offset
+            if position > ends[place]:
+                raise PositionBeyondLog(
+                    f"{place.topic}:{place.partition} ends at {ends[place]} but {position} was handled: "
+                    "the topic was lost or made anew"
+                )
+            if place in saved and position < begins[place]:
+                log.critical("%s:%d lost offsets %d to %d unread", *place, position, begins[place])
+            starts[place] = max(position, begins[place])
+        if generation != self._generation:
+            return
+        for place, offset in starts.items():  # no await in between: a fetch might slip in
+            self._subscriber.consumer.seek(KafkaPartition(*place), offset)
+        self._expected = starts
+        self._gaps.clear()
+        self.trouble = None
+        self.ended_at = monotonic()
+
+    # ------------------------------------------------------------------ records
+
+    async def _parse(self, message: tuple[ConsumerRecord, ...], _: Any) -> KafkaMessage:
+        """A batch as it is: headers and bodies are read by the engine's intake, which cannot raise."""
+        return KafkaAckableMessage(
+            body=b"", headers={}, batch_headers=[], raw_message=message, consumer=self._subscriber.consumer
+        )
+
+    async def _receive(self, message: KafkaMessage) -> None:
+        """Handle one batch. No exception leaves: it ends in a commit, or in a rewind to what is saved."""
+        generation = self._generation
+        async with self._lock:
+            try:
+                records = self._next_in_line(message.raw_message, generation)
+                if records:
+                    await self._worker.handle(records)
+                    self._move_on()
+                self._failures = 0
+                self.trouble = None if self._expected else self.trouble
+            except LineStopped as stopped:
+                self.trouble = f"the line is stopped: {stopped}"
+                await self._rewind()
+            except Unavailable as silence:
+                self.trouble = str(silence)
+                await self._rest(silence)
+                await self._rewind()
+            except Exception as defect:
+                self.trouble = f"{type(defect).__name__}: {defect}"
+                log.exception("a turn failed in a way nobody foresaw")
+                await self._rest(defect)
+                await self._rewind()
+            finally:
+                self.ended_at = monotonic()
+        await self._commit()
+
+    def _next_in_line(self, batch: Iterable[Any], generation: int) -> list[Record]:
+        """The records that continue what was handled; whatever was fetched under an older assignment is dropped."""
+        if generation != self._generation:
+            return []
+        following: list[Record] = []
+        refused: set[TopicPartition] = set()
+        seen: set[TopicPartition] = set()
+        for found in batch:
+            place = TopicPartition(found.topic, found.partition)
+            if place not in seen:
+                seen.add(place)
+                if not self._continues(place, found.offset):
+                    refused.add(place)
+            if place not in refused:
+                following.append(as_record(found))
+        return following
+
+    def _continues(self, place: TopicPartition, offset: int) -> bool:
+        """Whether a batch from ``offset`` has no hole before it. A hole that is there again is the log's own."""
+        expected = self._expected.get(place)
+        if expected is None:
+            return False
+        if offset <= expected or self._gaps.get(place) == offset:
+            return True
+        self._gaps[place] = offset
+        self._subscriber.consumer.seek(KafkaPartition(*place), expected)
+        return False
+
+    def _move_on(self) -> None:
+        for place, position in self._worker.positions.items():
+            if place in self._expected:
+                self._expected[place] = max(self._expected[place], position.next_offset)
+
+    async def _rewind(self) -> None:
+        """Read again from what is saved. Some of a batch may have been handled already: positions say so."""
+        self._move_on()
+        for place, offset in self._expected.items():
+            with suppress(IllegalStateError):
+                self._subscriber.consumer.seek(KafkaPartition(*place), offset)
+        await asyncio.sleep(REST_MIN_S)
+
+    async def _commit(self) -> None:
+        offsets = {KafkaPartition(*place): offset for place, offset in self._expected.items()}
+        try:
+            async with asyncio.timeout(COMMIT_TIMEOUT_S):
+                await self._subscriber.consumer.commit(offsets)
+        except (KafkaError, OSError, TimeoutError, AttributeError) as refused:
+            log.info("offsets were not committed (%s); positions are the truth", type(refused).__name__)
+
+    # ------------------------------------------------------------------ time
+
+    async def _idle_for_ever(self) -> None:
+        while True:
+            await asyncio.sleep(IDLE_PAUSE_S)
+            try:
+                async with self._lock:
+                    busy = True
+                    while busy and self._expected:
+                        busy = await self._worker.idle()
+                        self.ended_at = monotonic()
+                        if self.trouble is not None:
+                            self.trouble = None
+            except LineStopped as stopped:
+                self.trouble = f"the line is stopped: {stopped}"
+                await asyncio.sleep(REST_MAX_S / 5)
+            except Unavailable as silence:
+                self.trouble = str(silence)
+                await self._rest(silence)
+            except Exception as defect:
+                self.trouble = f"{type(defect).__name__}: {defect}"
+                log.exception("looking after what is due failed in a way nobody foresaw")
+                await self._rest(defect)
+
+    async def _rest(self, reason: Exception) -> None:
+        """Back off, longer each time, with jitter; well under the poll interval."""
+        self._failures += 1
+        pause = min(REST_MAX_S, REST_MIN_S * 2**self._failures) * random.uniform(0.5, 1.0)  # noqa: S311 - not a secret
+        log.warning("resting %.1f s: %s", pause, reason)
+        await asyncio.sleep(pause)
+
+
+async def _undecoded(message: KafkaMessage) -> Any:
+    return message.raw_message

@@ -1,0 +1,317 @@
+"""A process's share of a service: the lanes it owns, and the turns it takes on them.
+
+The drivers call :meth:`Worker.assign`, :meth:`Worker.handle`, :meth:`Worker.idle` and :meth:`Worker.revoke`, one at a
+time; everything else (retrying, seeking, committing offsets) follows from what these return or raise.
+"""
+
+from __future__ import annotations
+
+import logging
+from collections import defaultdict
+from collections.abc import Awaitable, Callable, Iterable, Mapping, Sequence
+from dataclasses import dataclass, field
+from datetime import datetime
+
+from shared.engine.breaker import Breaker, LineStopped, Tripped
+from shared.engine.held import ROW_PATIENCE
+from shared.engine.intake import Arrival, Intake, Skipped
+from shared.engine.outbox import Sender
+from shared.engine.ports import (
+    Attempt,
+    Clock,
+    Database,
+    DataRefused,
+    Line,
+    Log,
+    Position,
+    Record,
+    TopicPartition,
+)
+from shared.engine.run import ProcessKilled
+from shared.engine.service import Service
+from shared.engine.turn import DUE_KEYS_MAX, Culprit, Outcome, Reading, Turn
+from shared.kernel.partition import home_partition
+
+__all__ = ["TRIES_MAX", "Tally", "Worker"]
+
+log = logging.getLogger(__name__)
+
+TRIES_MAX = 3
+"""A record whose turn never ended this many times is a dead letter."""
+
+Condemned = Mapping[str, BaseException]
+Take = Callable[[Condemned, bool], Awaitable[Outcome]]
+"""Takes one turn: (condemned messages, careful)."""
+
+
+@dataclass(slots=True)
+class Tally:
+    """What this process has done since it started."""
+
+    turns: int = 0
+    handled: int = 0
+    published: int = 0
+    skipped: int = 0
+    refused: int = 0
+    """Turns that were taken again in parts because the database refused something."""
+
+
+@dataclass(slots=True)
+class _Lane:
+    """What a process remembers of a lane between two turns."""
+
+    acknowledged: list[int] = field(default_factory=list)
+    """Outbox rows the log has acknowledged and the next turn removes."""
+    leftover: bool = True
+    """There may be outbox rows nobody has published."""
+    proven: bool = False
+    """A turn has ended here since the lane was assigned."""
+    suspect: Attempt | None = None
+    """A turn that began before the lane was assigned and never ended."""
+
+
+class Worker:
+    """Takes turns for one service on the lanes assigned to this process."""
+
+    def __init__(
+        self,
+        service: Service,
+        database: Database,
+        stream: Log,
+        clock: Clock,
+        *,
+        partitions: int,
+        breaker: Breaker,
+    ) -> None:
+        self._service = service
+        self._database = database
+        self._stream = stream
+        self._clock = clock
+        self._partitions = partitions
+        self._breaker = breaker
+        self._intake = Intake(service, clock, partitions)
+        sender = Sender(service.name, partitions)
+        self._turn = Turn(service, database, clock, self._intake, sender, breaker, partitions)
+        self._lanes: dict[int, _Lane] = {}
+        self.positions: dict[TopicPartition, Position] = {}
+        self.tally = Tally()
+
+    # ------------------------------------------------------------------ lanes
+
+    async def assign(self, lanes: Iterable[int]) -> dict[TopicPartition, Position]:
+        """Own these lanes from now on; returns where each topic goes on (absent: from the beginning)."""
+        mine = sorted(set(lanes))
+        await self._restart_line()
+        async with self._database.turn() as transaction:
+            positions = await transaction.positions(mine)
+        for lane in mine:
+            self._lanes[lane] = _Lane()
+        for attempt in await self._database.attempts(mine):
+            log.warning("a turn of lane %d never ended (%d times): going record by record", attempt.lane, attempt.tries)
+            self._lanes[attempt.lane].suspect = attempt
+        self.positions.update(positions)
+        return positions
+
+    async def revoke(self, lanes: Iterable[int]) -> None:
+        """Give these lanes up: what the log has acknowledged is removed from the outbox first."""
+        mine = [lane for lane in lanes if lane in self._lanes]
+        acknowledged = [seq for lane in mine for seq in self._lanes[lane].acknowledged]
+        try:
+            if acknowledged:
+                async with self._database.turn() as transaction:
+                    await transaction.fence(mine)
+                    await transaction.outbox(mine, acknowledged)
+        finally:
+            for lane in mine:
+                del self._lanes[lane]
+                self.positions = {place: at for place, at in self.positions.items() if place.partition != lane}
+
+    @property
+    def lanes(self) -> list[int]:
+        return sorted(self._lanes)
+
+    async def _restart_line(self) -> None:
+        """A line stopped under another build runs again under this one."""
+        async with self._database.turn() as transaction:
+            line = await transaction.line()
+        if line.stopped and not self._breaker.stands(line):
+            log.warning("the line was stopped under build %s and runs again under %s", line.build, self._breaker.build)
+            await self._database.stop_line(Line(resumed_at=await self._clock.now()))
+
+    # ------------------------------------------------------------------ turns
+
+    async def handle(self, records: Sequence[Record]) -> None:
+        """Handle records in one turn (or, where something is refused or suspected, in several) and publish.
+
+        Raises :class:`Unavailable` (nothing is lost, try again from ``positions``) and :class:`LineStopped`.
+        """
+        await self._clock.now()  # the clock has read every advance older than these records
+        readings = self._intake.read(self._in_order(records))
+        suspected = [one for one in readings if self._is_suspect(one.record)]
+        rest = [one for one in readings if not self._is_suspect(one.record)] if suspected else readings
+        for one in suspected:
+            await self._single_file(one)
+        if rest:
+            unproven = [lane for lane in sorted({one.record.partition for one in rest}) if not self._proven(lane)]
+            if unproven:
+                await self._database.begin_attempt(_marks(rest, unproven, tries=1))
+            await self._records(rest, {})
+            await self._prove(unproven)
+
+    async def idle(self) -> bool:
+        """Let come up what is due, publish what was left over, tidy the outbox; False if there was nothing to do."""
+        if not self._lanes:
+            return False
+        now = await self._clock.now()
+        lanes = await self._lanes_to_visit(now)
+        if not lanes:
+            return False
+        ends = await self._stream.ends(TopicPartition(topic, lane) for topic in self._service.topics for lane in lanes)
+        outcome = await self._time(lanes, now, ends, {}, DUE_KEYS_MAX)
+        return bool(outcome.handled or outcome.outgoing)
+
+    async def _lanes_to_visit(self, now: datetime) -> list[int]:
+        async with self._database.turn() as transaction:
+            horizons = dict.fromkeys(self._lanes, now)
+            patience = dict.fromkeys(self._lanes, now - ROW_PATIENCE)
+            keys = await transaction.due(horizons, patience, DUE_KEYS_MAX)
+        due = {home_partition(key, self._partitions) for key in keys}
+        unsettled = {lane for lane, state in self._lanes.items() if state.leftover or state.acknowledged}
+        return sorted((due & self._lanes.keys()) | unsettled)
+
+    async def _records(self, readings: Sequence[Reading], condemned: Condemned) -> None:
+        lanes = {one.record.partition for one in readings}
+        lanes |= {one.lane for one in readings if not isinstance(one, Skipped)}
+
+        async def take(condemned: Condemned, careful: bool) -> Outcome:
+            return await self._turn.of_records(readings, self._take_acknowledged(lanes), condemned, careful=careful)
+
+        if len(readings) == 1:
+            outcome = await self._find_culprits(take, condemned)
+        else:
+            try:
+                outcome = await self._guarded(take, condemned)
+            except DataRefused:
+                self.tally.refused += 1
+                middle = len(readings) // 2
+                await self._records(readings[:middle], condemned)
+                await self._records(readings[middle:], condemned)
+                return
+        await self._publish(outcome)
+
+    async def _time(
+        self, lanes: Sequence[int], now: datetime, ends: Mapping[TopicPartition, int], condemned: Condemned, keys: int
+    ) -> Outcome:
+        async def take(condemned: Condemned, careful: bool) -> Outcome:
+            acknowledged = self._take_acknowledged(lanes)
+            return await self._turn.of_time(lanes, now, ends, acknowledged, condemned, careful=careful, keys_max=keys)
+
+        if keys == 1:
+            outcome = await self._find_culprits(take, condemned)
+        else:
+            try:
+                outcome = await self._guarded(take, condemned)
+            except DataRefused:
+                self.tally.refused += 1
+                return await self._time(lanes, now, ends, condemned, 1)
+        await self._publish(outcome)
+        return outcome
+
+    async def _guarded(self, take: Take, condemned: Condemned, *, careful: bool = False) -> Outcome:
+        """Take a turn; if the breaker trips, stop the line instead."""
+        try:
+            outcome = await take(condemned, careful)
+        except Tripped as tripped:
+            log.error("the line stops: %s", tripped)
+            await self._database.stop_line(self._breaker.stopped(str(tripped), await self._clock.now()))
+            raise LineStopped(str(tripped)) from tripped
+        self.positions.update(outcome.positions)
+        self.tally.turns += 1
+        self.tally.handled += outcome.handled
+        self.tally.skipped += outcome.skipped
+        for lane in outcome.lanes:
+            state = self._state(lane)
+            state.acknowledged, state.leftover = [], bool(outcome.outgoing)
+        return outcome
+
+    async def _find_culprits(self, take: Take, condemned: Condemned) -> Outcome:
+        """Take a small turn; each message whose data the database refuses is condemned and the turn taken again."""
+        known = dict(condemned)
+        while True:
+            try:
+                return await self._guarded(take, known)
+            except DataRefused:
+                self.tally.refused += 1
+            try:
+                return await self._guarded(take, known, careful=True)
+            except Culprit as culprit:
+                if culprit.message_id in known:
+                    raise
+                known[culprit.message_id] = culprit.error
+
+    async def _publish(self, outcome: Outcome) -> None:
+        if outcome.outgoing:
+            await self._stream.publish(outcome.outgoing)
+            self.tally.published += len(outcome.outgoing)
+        for lane in outcome.lanes:
+            state = self._state(lane)
+            state.acknowledged, state.leftover = outcome.seqs.get(lane, []), False
+
+    def _take_acknowledged(self, lanes: Iterable[int]) -> list[int]:
+        return [seq for lane in lanes if lane in self._lanes for seq in self._lanes[lane].acknowledged]
+
+    def _state(self, lane: int) -> _Lane:
+        return self._lanes.get(lane) or _Lane()
+
+    def _in_order(self, records: Sequence[Record]) -> list[Record]:
+        """Within a lane by broker time across topics: its running maximum per partition, then topic and offset."""
+        running: dict[TopicPartition, datetime] = {}
+        keyed = []
+        for record in sorted(records, key=lambda one: (one.topic, one.partition, one.offset)):
+            place = TopicPartition(record.topic, record.partition)
+            before = running.get(place) or (self.positions.get(place) or Position(0, None)).reached
+            running[place] = max(before, record.broker_time) if before else record.broker_time
+            keyed.append((record.partition, running[place], record.topic, record.offset, record))
+        keyed.sort(key=lambda one: one[:4])
+        return [one[4] for one in keyed]
+
+    # ------------------------------------------------------------------ records that end the process
+
+    def _proven(self, lane: int) -> bool:
+        return lane not in self._lanes or self._lanes[lane].proven
+
+    def _is_suspect(self, record: Record) -> bool:
+        state = self._lanes.get(record.partition)
+        if state is None or state.suspect is None:
+            return False
+        return record.offset < state.suspect.reach.get(f"{record.topic}:{record.partition}", 0)
+
+    async def _single_file(self, reading: Reading) -> None:
+        """Handle one record of a turn that never ended in a turn of its own, marked with the tries so far."""
+        lane = reading.record.partition
+        suspect = self._lanes[lane].suspect
+        tries = suspect.tries if suspect is not None else 0
+        condemned: dict[str, BaseException] = {}
+        if tries >= TRIES_MAX and isinstance(reading, Arrival):
+            condemned[reading.envelope.id] = ProcessKilled(f"its turn never ended, {tries} times")
+        await self._database.begin_attempt(_marks([reading], [lane], tries=tries + 1))
+        await self._records([reading], condemned)
+        await self._database.end_attempt([lane])
+        if suspect is not None and tries > 1:
+            self._lanes[lane].suspect = None
+
+    async def _prove(self, lanes: Sequence[int]) -> None:
+        if lanes:
+            await self._database.end_attempt(lanes)
+        for lane in lanes:
+            self._state(lane).proven = True
+
+
+def _marks(readings: Sequence[Reading], lanes: Sequence[int], tries: int) -> list[Attempt]:
+    reach: dict[int, dict[str, int]] = defaultdict(dict)
+    for one in readings:
+        record = one.record
+        if record.partition in lanes:
+            place = f"{record.topic}:{record.partition}"
+            reach[record.partition][place] = max(reach[record.partition].get(place, 0), record.offset + 1)
+    return [Attempt(lane, reach[lane], tries) for lane in lanes]

@@ -1,0 +1,224 @@
+"""Puts a service into operation: its handlers and views become one ASGI application that runs turns.
+
+``uvicorn services.billing.app:app`` starts it. Everything it needs is checked first, and what is missing is named in
+one line; from then on nothing but a stop or the watchdog ends it.
+"""
+
+from __future__ import annotations
+
+import asyncio
+import os
+import signal
+import sys
+from collections.abc import AsyncIterator, Callable, Iterable, Sequence
+from contextlib import AsyncExitStack, asynccontextmanager
+from dataclasses import asdict
+from hashlib import blake2b
+from pathlib import Path
+from types import FrameType
+from typing import Any, NoReturn
+
+import structlog
+from fastapi import APIRouter, FastAPI, Request, Response
+from faststream.kafka import KafkaBroker
+
+from shared.contracts.clock import CLOCK_TOPIC
+from shared.drivers.clock import clock_of
+from shared.drivers.kafka import KafkaLog
+from shared.drivers.migrate import pending
+from shared.drivers.postgres import PostgresDatabase
+from shared.drivers.subscription import Subscription
+from shared.drivers.topics import TopicsUnfit, verify_topics
+from shared.drivers.watchdog import Watchdog
+from shared.engine.breaker import Breaker
+from shared.engine.ports import Unavailable
+from shared.engine.service import Service
+from shared.engine.worker import Worker
+from shared.kernel.calendar import Calendar
+from shared.operations.logs import configure_logs
+from shared.operations.settings import (
+    EXIT_MISCONFIGURED,
+    EXIT_UNREACHABLE,
+    Misconfigured,
+    ServiceSettings,
+    read_settings,
+)
+
+__all__ = ["application", "revisions_of"]
+
+log: Any = structlog.get_logger(__name__)
+
+ROOT = Path(__file__).resolve().parents[2]
+"""Where ``shared`` and ``services`` lie side by side."""
+
+Resources = Callable[[], Iterable[object]]
+
+
+def application(service: Service, *, resources: Resources = tuple, views: Sequence[APIRouter] = ()) -> FastAPI:
+    """The ASGI application of a service. ``resources`` makes the constants its handlers ask for, at start."""
+
+    @asynccontextmanager
+    async def lifespan(app: FastAPI) -> AsyncIterator[None]:
+        async with AsyncExitStack() as stack:
+            try:
+                app.state.process = await _started(service, resources, stack)
+            except Misconfigured as reason:
+                _leave(reason, EXIT_MISCONFIGURED)
+            except Unavailable as reason:
+                _leave(reason, EXIT_UNREACHABLE)
+            yield
+
+    app = FastAPI(title=f"Houfu {service.name}", lifespan=lifespan)
+    app.include_router(_health(service.name))
+    for view in views:
+        app.include_router(view)
+    return app
+
+
+class Process:
+    """The running parts of a service process."""
+
+    def __init__(self, worker: Worker, subscription: Subscription, watchdog: Watchdog) -> None:
+        self.worker = worker
+        self.subscription = subscription
+        self.watchdog = watchdog
+
+
+async def _started(service: Service, resources: Resources, stack: AsyncExitStack) -> Process:
+    settings = read_settings(ServiceSettings)
+    configure_logs(settings.log_level, service.name)
+    service.provide(Calendar(settings.zone, settings.calendar), *resources())
+    missing = sorted(service.missing_resources())
+    if missing:
+        raise Misconfigured(f"nobody provides what a handler asks for: {'; '.join(missing)}")
+    partitions = await _checked_topics(service, settings)
+    database = await _checked_database(service, settings, stack)
+    clock = clock_of(settings.clock, settings.kafka_bootstrap)
+    await clock.start()
+    stack.push_async_callback(clock.stop)
+    stream = KafkaLog(settings.kafka_bootstrap)
+    await stream.start()
+    stack.push_async_callback(stream.stop)
+    breaker = Breaker(settings.breaker_keys, settings.build or _digest_of_code(service.name))
+    worker = Worker(service, database, stream, clock, partitions=partitions, breaker=breaker)
+    return await _subscribed(service, settings, worker, stream, stack)
+
+
+async def _subscribed(
+    service: Service, settings: ServiceSettings, worker: Worker, stream: KafkaLog, stack: AsyncExitStack
+) -> Process:
+    broker = KafkaBroker(
+        settings.kafka_bootstrap,
+        client_id=f"houfu-{service.name}",
+        allow_auto_create_topics=False,
+        logger=structlog.stdlib.get_logger("faststream"),
+    )
+    subscription = Subscription(
+        broker,
+        worker,
+        stream,
+        topics=service.topics,
+        group=f"houfu.{service.name}",
+        records=settings.turn_records,
+    )
+    watchdog = Watchdog(
+        settings.kafka_bootstrap,
+        service.topics,
+        lanes=lambda: subscription.lanes,
+        positions=lambda: worker.positions,
+        ended_at=lambda: subscription.ended_at,
+        stall_s=settings.stall_s,
+        stop_s=settings.stop_s,
+    )
+    stack.callback(watchdog.stop)
+    stack.push_async_callback(subscription.stop)
+    stack.push_async_callback(broker.stop)
+    await broker.start()
+    subscription.start()
+    watchdog.start()
+    _stop_in_time(watchdog)
+    log.info("service.started", topics=service.topics)
+    return Process(worker, subscription, watchdog)
+
+
+async def _checked_topics(service: Service, settings: ServiceSettings) -> int:
+    names = {*service.topics, f"{service.name}.events", f"{service.name}.dlq"}
+    if settings.clock == "movable":
+        names.add(CLOCK_TOPIC)
+    try:
+        return await verify_topics(settings.kafka_bootstrap, names)
+    except TopicsUnfit as unfit:
+        raise Misconfigured(str(unfit)) from unfit
+    except Unavailable as silence:
+        raise Unavailable(f"HOUFU_KAFKA_BOOTSTRAP: {silence}") from silence
+
+
+async def _checked_database(service: Service, settings: ServiceSettings, stack: AsyncExitStack) -> PostgresDatabase:
+    try:
+        database = await PostgresDatabase.open(settings.dsn, service.name, pool_size=settings.pool_size)
+        stack.push_async_callback(database.close)
+        behind = await asyncio.to_thread(pending, settings.dsn, service.name, [revisions_of(service.name)])
+    except Unavailable as silence:
+        raise Unavailable(f"HOUFU_DSN: {silence}") from silence
+    if behind:
+        raise Misconfigured(f"the schema is behind ({', '.join(behind)}): run 'houfu migrate'")
+    return database
+
+
+def _stop_in_time(watchdog: Watchdog) -> None:
+    """When the process is told to stop, its stop time begins at once, before the server even looks."""
+    for number in (signal.SIGTERM, signal.SIGINT):
+        before = signal.getsignal(number)
+
+        def tell(given: int, frame: FrameType | None, before: Any = before) -> None:
+            watchdog.must_stop_soon()
+            if callable(before):
+                before(given, frame)
+
+        signal.signal(number, tell)
+
+
+def _digest_of_code(service_name: str) -> str:
+    """Names this build where nobody else does: a digest of the code that handles messages."""
+    digest = blake2b(digest_size=8)
+    for path in sorted([*(ROOT / "shared").rglob("*.py"), *(ROOT / "services" / service_name).rglob("*.py")]):
+        digest.update(path.read_bytes())
+    return digest.hexdigest()
+
+
+def revisions_of(service_name: str) -> Path:
+    """The folder of a service's own schema revisions."""
+    return ROOT / "services" / service_name / "migrations"
+
+
+def _leave(reason: Exception, code: int) -> NoReturn:
+    """End the process with one line: there is nothing to run."""
+    sys.stderr.write(f"houfu: {reason}\n")
+    sys.stderr.flush()
+    os._exit(code)
+
+
+def _health(name: str) -> APIRouter:
+    router = APIRouter(prefix="/health", tags=["health"])
+
+    @router.get("/live")
+    async def live() -> dict[str, str]:
+        """The process runs and its event loop turns."""
+        return {"service": name}
+
+    @router.get("/ready")
+    async def ready(request: Request, response: Response) -> dict[str, Any]:
+        """The process owns its share of the work and gets on with it; otherwise ``trouble`` says why not."""
+        process: Process = request.app.state.process
+        trouble = process.subscription.trouble
+        response.status_code = 200 if trouble is None else 503
+        return {
+            "service": name,
+            "ready": trouble is None,
+            "trouble": trouble,
+            "lanes": process.worker.lanes,
+            "lag": process.watchdog.lag,
+            **asdict(process.worker.tally),
+        }
+
+    return router
