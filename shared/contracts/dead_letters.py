@@ -11,7 +11,7 @@ from pydantic import Field
 
 from shared.contracts.envelope import HEADER_MAX
 from shared.contracts.fields import Code, Count, example
-from shared.contracts.message import Event, ServiceName
+from shared.contracts.message import Event
 
 __all__ = ["DeadLettered", "dead_letter_topic"]
 

@@ -116,7 +116,7 @@ class Turn:
             for defect in fresh:
                 if isinstance(defect, Defect):
                     run.defective(defect)
-            outcome = await self._close(transaction, run, opening, _advanced(opening, unread))
+            outcome = await self._close(transaction, run, opening, _advanced(opening, readings))
             outcome.skipped = sum(isinstance(one, Skipped) for one in unread)
         return outcome
 
@@ -241,10 +241,10 @@ def _next_offset(opening: _Opening, reading: Reading) -> int:
     return position.next_offset if position is not None else 0
 
 
-def _advanced(opening: _Opening, unread: Sequence[Reading]) -> dict[TopicPartition, Position]:
-    """The positions after these records."""
+def _advanced(opening: _Opening, readings: Sequence[Reading]) -> dict[TopicPartition, Position]:
+    """The positions after these records; where they were handled before, the positions as saved."""
     advanced: dict[TopicPartition, Position] = {}
-    for one in unread:
+    for one in readings:
         record = one.record
         place = TopicPartition(record.topic, record.partition)
         before = advanced.get(place) or opening.positions.get(place) or Position(0, None)

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterable
+from collections.abc import Iterable, Mapping
 from dataclasses import dataclass, field
 from typing import Literal
 
@@ -22,14 +22,18 @@ class Application:
     kind: Literal["service", "adapter"] = "adapter"
     receives: frozenset[type[Message]] = frozenset()
     sends: frozenset[type[Message]] = frozenset()
-    reactions: dict[type[Message], str] = field(default_factory=dict)
+    reactions: Mapping[type[Message], str] = field(default_factory=dict)
 
     @classmethod
     def adapter(
-        cls, name: str, meaning: str, *, consumes: Iterable[type[Event]], sends: Iterable[type[Command]]
+        cls, name: str, meaning: str, *, consumes: Mapping[type[Event], str], sends: Iterable[type[Command]]
     ) -> Application:
-        """An adapter: it reads events and answers with commands, as any integrator would."""
-        return cls(name, meaning, receives=frozenset(consumes), sends=frozenset(sends))
+        """An adapter: it reads events and answers with commands, as any integrator would.
+
+        ``consumes`` gives for each event the dotted name of what answers it.
+        """
+        reactions: dict[type[Message], str] = dict(consumes.items())
+        return cls(name, meaning, receives=frozenset(reactions), sends=frozenset(sends), reactions=reactions)
 
 
 def application_of(service: Service) -> Application:

@@ -20,7 +20,9 @@ __all__ = ["asyncapi_document", "to_yaml"]
 
 Document = dict[str, Any]
 
-_PLAIN = re.compile(r"[A-Za-z_$][\w$.-]*\Z")
+_PLAIN = re.compile(r"(?!(?:true|false|yes|no|on|off|null|y|n)\Z)[A-Za-z_$][\w$.-]*\Z", re.IGNORECASE)
+"""Keys that YAML reads as the words they are, without quotes."""
+
 _ABOUT = """\
 Pay-later commerce as messages: integrators write commands, services publish events.
 Every message is a CloudEvents 1.0 event in Kafka's binary mode: its attributes are record headers, its body is JSON.

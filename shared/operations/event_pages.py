@@ -53,12 +53,11 @@ def _section(kind: type[Message], schema: JsonSchema, applications: Sequence[App
     yield meaning_of(kind)
     senders = [kind.SENDER] * bool(kind.SENDER) + [f"`{app.name}`" for app in applications if kind in app.sends]
     handlers = [f"`{app.name}`: `{app.reactions[kind]}`" for app in applications if kind in app.reactions]
-    readers = [f"`{app.name}`" for app in applications if kind in app.receives and kind not in app.reactions]
     facts = [
         ("Type", f"`{kind.TYPE}`"),
         ("Topic, key, subject", f"`{topic_of(kind)}`, `{kind.KEY}`, `{kind.SUBJECT}`"),
         ("Sent by", "; ".join(senders) or "integrators"),
-        ("Handled by", "<br>".join(handlers + readers) or "nobody inside; for whoever subscribes"),
+        ("Handled by", "<br>".join(handlers) or "nobody inside; for whoever subscribes"),
         ("Schema", f"[{kind.TYPE}.json](schemas/{kind.TYPE}.json)"),
     ]
     yield "\n".join(["| | |", "|---|---|", *(f"| {name} | {value} |" for name, value in facts)])

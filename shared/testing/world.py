@@ -23,7 +23,7 @@ from shared.contracts.message import Command, Message, read_message
 from shared.drivers.memory import MemoryDatabase
 from shared.drivers.memory_log import INSTANT, MemoryClock, MemoryLog
 from shared.engine.breaker import Breaker
-from shared.engine.ports import Outgoing, Position, Record, TopicPartition
+from shared.engine.ports import Outgoing, Position, Record, TopicPartition, Unavailable
 from shared.engine.service import Service
 from shared.engine.vocabulary import Row
 from shared.engine.worker import Worker
@@ -56,11 +56,16 @@ class _Member:
     def __init__(self, service: Service, log: MemoryLog, clock: MemoryClock, records: int, breaker_keys: int) -> None:
         self.service = service
         self.database = MemoryDatabase()
-        self.worker = Worker(
-            service, self.database, log, clock, partitions=PARTITIONS, breaker=Breaker(breaker_keys, build="world")
-        )
         self._log = log
+        self._clock = clock
         self._records = records
+        self._breaker = Breaker(breaker_keys, build="world")
+        self.worker = self._new_worker()
+
+    def _new_worker(self) -> Worker:
+        return Worker(
+            self.service, self.database, self._log, self._clock, partitions=PARTITIONS, breaker=self._breaker
+        )
 
     async def join(self) -> None:
         await self.worker.assign(range(PARTITIONS))
@@ -77,11 +82,19 @@ class _Member:
         return unread[: self._records]
 
     async def step(self) -> bool:
-        """One turn, if there is anything to do."""
-        if records := await self.read():
-            await self.worker.handle(records)
+        """One turn, if there is anything to do; where the world does not answer, it is tried again at the next."""
+        try:
+            if records := await self.read():
+                await self.worker.handle(records)
+                return True
+            return await self.worker.idle()
+        except Unavailable:
             return True
-        return await self.worker.idle()
+
+    async def restart(self) -> None:
+        """The process dies without a word and another takes its place: only what was committed is left."""
+        self.worker = self._new_worker()
+        await self.join()
 
 
 class _Outsider:

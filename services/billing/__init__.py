@@ -1,0 +1,1 @@
+"""Billing: debts from acceptance to settlement - plans, bills, repayments, dunning and the journal."""

@@ -1,0 +1,62 @@
+"""What billing tells itself to do later (H-7): each class is one kind of deadline, armed once per subject.
+
+Deadlines name the orders or bills they concern, so that these rows are found without looking at another row first:
+the lines of a bill never change once it is issued.
+"""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+from datetime import datetime
+from typing import Literal
+
+from shared.engine.vocabulary import Due
+
+__all__ = ["Ask", "Collect", "DaysLeft", "DueSoon", "Step"]
+
+
+DaysLeft = Literal[3, 1, 0]
+"""How long before the due date a buyer is reminded."""
+
+
+@dataclass(frozen=True, slots=True)
+class DueSoon(Due, subject="bill_id"):
+    """The due date is ``days_left`` days away: the buyer is reminded."""
+
+    buyer_id: str
+    bill_id: str
+    order_ids: tuple[str, ...]
+    days_left: DaysLeft
+
+
+@dataclass(frozen=True, slots=True)
+class Collect(Due, subject="bill_id"):
+    """``offset`` days after the due date, what is due is taken from the buyer's instrument (B-C2)."""
+
+    buyer_id: str
+    bill_id: str
+    order_ids: tuple[str, ...]
+    offset: int
+
+
+@dataclass(frozen=True, slots=True)
+class Step(Due, subject="bill_id"):
+    """The bill has been past due for ``day`` days (B-D1)."""
+
+    buyer_id: str
+    bill_id: str
+    order_ids: tuple[str, ...]
+    day: int
+    waits: int = 0
+    """How often it was put off by 24 hours because a provider had not answered (B-D3)."""
+    missed_until: datetime | None = None
+    """Where an earlier step waited beyond this one's day: it waits no more, like all steps up to that instant."""
+
+
+@dataclass(frozen=True, slots=True)
+class Ask(Due, subject="repayment_id"):
+    """The provider has not said how a repayment ended: it is asked (B-C4). ``bill_ids`` wait for the answer."""
+
+    buyer_id: str
+    repayment_id: str
+    bill_ids: tuple[str, ...]

@@ -1,0 +1,82 @@
+"""How a bill ages: the days of the ladder, the stage and bucket of each, and what a late success undoes (B-D)."""
+
+from __future__ import annotations
+
+from bisect import bisect_right
+from dataclasses import replace
+from datetime import date, datetime, timedelta
+
+from services.billing.deadlines import Step
+from services.billing.state import Bill, BillStatus, BillTerms
+from shared.contracts.billing import Bucket, Stage
+
+__all__ = ["LAST_DAY", "STEP_WAIT", "aged", "bucket_at", "climbs", "days_past_due", "ladder", "must_wait", "stage_at"]
+
+LAST_DAY = 121
+"""The last day of the ladder. On the 181st a bill is charged off; until charging off exists that day is not a step:
+the bill stays OVERDUE in stage COLLECTIONS."""
+
+STEP_WAIT = timedelta(hours=24)
+STEP_WAITS_MAX = 7
+
+_STAGES: tuple[tuple[int, Stage], ...] = ((1, "REMINDER"), (4, "RESTRICTED"), (10, "SUSPENDED"), (31, "COLLECTIONS"))
+_BUCKETS: tuple[tuple[int, Bucket], ...] = (
+    (1, "D1_3"),
+    (4, "D4_30"),
+    (31, "D31_60"),
+    (61, "D61_90"),
+    (91, "D91_120"),
+    (121, "D121_180"),
+)
+
+
+def ladder(terms: BillTerms) -> tuple[int, ...]:
+    """The days past due on which something happens to an unpaid bill, ascending (B-D1).
+
+    Today these are the dunning steps; days on which only a fee falls due belong here as well, and do not climb.
+    """
+    return tuple(day for day in terms.dunning.step_days if day <= LAST_DAY)
+
+
+def climbs(terms: BillTerms, day: int) -> bool:
+    """Whether a day of the ladder is a dunning step, not a fee day alone."""
+    return day in terms.dunning.step_days
+
+
+def stage_at(dpd: int) -> Stage:
+    """The stage of a bill ``dpd`` days past due."""
+    reached = bisect_right(_STAGES, dpd, key=lambda one: one[0])
+    return _STAGES[reached - 1][1] if reached else "NONE"
+
+
+def bucket_at(dpd: int) -> Bucket:
+    """The ageing bucket of a bill ``dpd`` days past due; NONE before the first."""
+    reached = bisect_right(_BUCKETS, dpd, key=lambda one: one[0])
+    return _BUCKETS[reached - 1][1] if reached else "NONE"
+
+
+def aged(bill: Bill, day: int) -> Bill:
+    """The bill after the ladder's ``day`` was taken."""
+    stage = stage_at(day) if climbs(bill.terms, day) else bill.stage
+    return replace(bill, status=BillStatus.OVERDUE, last_step=day, max_dpd=max(bill.max_dpd, day), stage=stage)
+
+
+def must_wait(bill: Bill, step: Step, due_part: int, fell_due_at: datetime) -> bool:
+    """Whether a step waits for the provider: a repayment asked before it covers the due part and is out (B-D3)."""
+    waiting = bill.in_flight
+    return (
+        waiting is not None
+        and waiting.requested_at < fell_due_at
+        and waiting.amount >= due_part
+        and step.waits < STEP_WAITS_MAX
+        and step.missed_until is None
+    )
+
+
+def days_past_due(bill: Bill, paid_on: date) -> int:
+    """``max_dpd`` of a bill after a repayment requested on ``paid_on`` reduced it (section 2, B-D3).
+
+    The highest day of a step taken or, if higher, of ``paid_on``; 0 if no step was taken or it was paid in time.
+    """
+    late = (paid_on - bill.due_on).days
+    return max(bill.max_dpd, late) if bill.last_step and late > 0 else 0

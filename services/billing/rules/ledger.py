@@ -1,0 +1,71 @@
+"""Double entry: which accounts a fact moves (spec 6). The postings of one fact sum to zero (I-1)."""
+
+from __future__ import annotations
+
+from collections.abc import Iterable, Mapping
+from datetime import datetime
+from typing import NamedTuple
+
+from services.billing.state import Component, LedgerAccount, Plan, Posting, Repayment
+from shared.engine.vocabulary import Cause
+
+__all__ = ["Movement", "Unbalanced", "plan_opened", "post", "repayment_allocated"]
+
+_RECEIVABLE: Mapping[Component, LedgerAccount] = {
+    "LATE_FEE": LedgerAccount.LATE_FEE_RECEIVABLE,
+    "FEE": LedgerAccount.FEE_RECEIVABLE,
+    "PRINCIPAL": LedgerAccount.PRINCIPAL_RECEIVABLE,
+}
+
+
+class Unbalanced(ValueError):
+    """Debits and credits of one fact differ: a mistake in the rules, and nothing is posted."""
+
+
+class Movement(NamedTuple):
+    """An amount on one account: a debit above zero, a credit below."""
+
+    account: LedgerAccount
+    amount: int
+    order_id: str | None
+    bill_id: str | None
+    merchant_id: str | None
+
+
+def plan_opened(plan: Plan, cause: Cause, now: datetime) -> list[Posting]:
+    """The buyer owes principal and fee; the merchant is owed the principal, the fee is earned."""
+    order, merchant = plan.order_id, plan.merchant_id
+    movements = (
+        Movement(LedgerAccount.PRINCIPAL_RECEIVABLE, plan.principal, order, None, merchant),
+        Movement(LedgerAccount.FEE_RECEIVABLE, plan.fee, order, None, merchant),
+        Movement(LedgerAccount.MERCHANT_PAYABLE, -plan.principal, order, None, merchant),
+        Movement(LedgerAccount.INSTALMENT_FEE_INCOME, -plan.fee, order, None, merchant),
+    )
+    return post(plan.buyer_id, plan.currency, movements, cause, now)
+
+
+def repayment_allocated(repayment: Repayment, plans: Iterable[Plan], cause: Cause, now: datetime) -> list[Posting]:
+    """Cash came in from the provider, receivables went down; what nobody owed is the buyer's credit."""
+    merchants = {plan.order_id: plan.merchant_id for plan in plans}
+    target = (repayment.order_id, repayment.bill_id)
+    movements = [Movement(LedgerAccount.PROVIDER_CASH, repayment.amount, *target, None)]
+    for part in repayment.allocations:
+        account, merchant = _RECEIVABLE[part.component], merchants[part.order_id]
+        movements.append(Movement(account, -part.amount, part.order_id, part.bill_id, merchant))
+    movements.append(Movement(LedgerAccount.BUYER_CREDIT, -repayment.overpaid, *target, None))
+    return post(repayment.buyer_id, repayment.currency, movements, cause, now)
+
+
+def post(buyer_id: str, currency: str, movements: Iterable[Movement], cause: Cause, now: datetime) -> list[Posting]:
+    """The postings of one fact, without zero amounts; :class:`Unbalanced` unless they sum to zero."""
+    postings: list[Posting] = []
+    balance = 0
+    for account, amount, *subject in movements:
+        if amount:
+            balance += amount
+            debit, credit = (amount, 0) if amount > 0 else (0, -amount)
+            n = len(postings)
+            postings.append(Posting(buyer_id, cause.id, n, now, account, debit, credit, currency, *subject))
+    if balance:
+        raise Unbalanced(f"the postings of {cause.id} do not sum to zero")
+    return postings

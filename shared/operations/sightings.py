@@ -1,0 +1,72 @@
+"""Messages as an observer sees them on the log: readable as far as they go, and never a reason to stop."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+from typing import Any
+
+from pydantic_core import from_json
+
+from shared.contracts.envelope import Envelope, EnvelopeInvalid
+from shared.engine.ports import Record
+
+__all__ = ["Sighting", "sighted"]
+
+
+@dataclass(frozen=True, slots=True)
+class Sighting:
+    """One record and what can be read of it; ``body`` is the JSON as it came, ``{}`` where it is none."""
+
+    record: Record
+    envelope: Envelope | None
+    body: dict[str, Any]
+
+    @property
+    def id(self) -> str:
+        return self.envelope.id if self.envelope else ""
+
+    @property
+    def key(self) -> str:
+        return self.envelope.key if self.envelope else (self.record.key or b"").decode("utf-8", "replace")
+
+    @property
+    def name(self) -> str:
+        """The message's name as the contracts spell it: ``PlaceOrder`` for ``houfu.checkout.place_order.v1``."""
+        parts = self.envelope.type.split(".") if self.envelope else []
+        return "".join(word.capitalize() for word in parts[2].split("_")) if len(parts) == 4 else "(unreadable)"
+
+    @property
+    def is_command(self) -> bool:
+        return self.record.topic.endswith(".commands")
+
+    @property
+    def place(self) -> tuple[Any, ...]:
+        """Sorts sightings by the order in which the broker took them."""
+        return self.record.broker_time, self.record.topic, self.record.partition, self.record.offset
+
+    def as_json(self) -> dict[str, Any]:
+        """For programs: coordinates, attributes and body."""
+        seen: dict[str, Any] = {
+            "topic": self.record.topic,
+            "partition": self.record.partition,
+            "offset": self.record.offset,
+            "broker_time": self.record.broker_time,
+            "key": self.key,
+        }
+        if self.envelope:
+            attributes = ("id", "type", "source", "time", "subject", "causation_id", "correlation_id", "deadline")
+            seen |= {name: getattr(self.envelope, name) for name in attributes}
+        return seen | {"data": self.body}
+
+
+def sighted(record: Record) -> Sighting:
+    """Read a record as far as it can be read."""
+    try:
+        envelope = Envelope.parse(record.headers, record.key)
+    except EnvelopeInvalid:
+        envelope = None
+    try:
+        body = from_json(record.value or b"{}")
+    except ValueError:
+        body = {}
+    return Sighting(record, envelope, body if isinstance(body, dict) else {})
