@@ -1,0 +1,1 @@
+"""Revisions of the branch ``checkout``, oldest first."""

@@ -1,0 +1,35 @@
+"""I-5: available = limit - held - used. How holds and billing's book move the account. Amounts in minor units."""
+
+from __future__ import annotations
+
+from dataclasses import replace
+from typing import TypeVar
+
+from services.checkout.state import Account, MerchantPair
+from shared.contracts.billing import PlanOpened, RepaymentAllocated
+
+__all__ = ["with_book", "with_open_order", "without_hold", "without_open_order"]
+
+Counter = TypeVar("Counter", Account, MerchantPair)
+
+
+def with_book(account: Account, debt: PlanOpened | RepaymentAllocated) -> Account:
+    """The account with what billing says is unpaid, if billing's book is newer than the one seen last."""
+    if debt.book_version <= account.book_version:
+        return account
+    return replace(account, used=debt.outstanding_principal, book_version=debt.book_version)
+
+
+def without_hold(account: Account, amount: int) -> Account:
+    """The account with ``amount`` less held."""
+    return replace(account, held=account.held - amount) if amount else account
+
+
+def with_open_order(counter: Counter) -> Counter:
+    """The account, or its pair with the merchant, with one more order open."""
+    return replace(counter, open_orders=counter.open_orders + 1)
+
+
+def without_open_order(counter: Counter) -> Counter:
+    """The account, or its pair with the merchant, with one open order less."""
+    return replace(counter, open_orders=counter.open_orders - 1)
