@@ -78,8 +78,11 @@ class FollowedClock:
         self._bootstrap = bootstrap
         self._advances = Advances()
         self._next_offset = 0
+        self._asked = 0
+        self._answered = 0
+        self._looking = asyncio.Lock()
         self._read = asyncio.Condition()
-        self._consumer: AIOKafkaConsumer | None = None
+        self._asking: AIOKafkaConsumer | None = None
         self._following: asyncio.Task[None] | None = None
 
     async def start(self) -> None:
@@ -99,10 +102,15 @@ class FollowedClock:
             self._following = None
 
     async def now(self) -> datetime:
-        """The business time, all advances appended before the call included."""
+        """The business time, all advances appended before the call included. Calls at once share one look."""
+        self._asked += 1
+        asked = self._asked
         try:
-            async with asyncio.timeout(READ_TIMEOUT_S):
-                await self._read_through()
+            async with asyncio.timeout(READ_TIMEOUT_S), self._looking:
+                if self._answered < asked:
+                    asked = self._asked
+                    await self._read_through()
+                    self._answered = asked
         except (KafkaError, OSError, TimeoutError) as silence:
             self._start_again()
             raise Unavailable(f"{CLOCK_TOPIC} cannot be read to its end ({type(silence).__name__})") from silence
@@ -122,35 +130,37 @@ class FollowedClock:
 
     async def _read_through(self) -> None:
         async with self._read:
-            await self._read.wait_for(lambda: self._consumer is not None)
-        if self._consumer is None:
+            await self._read.wait_for(lambda: self._asking is not None)
+        if self._asking is None:
             raise TimeoutError
-        end = (await self._consumer.end_offsets([_PARTITION]))[_PARTITION]
+        end = (await self._asking.end_offsets([_PARTITION]))[_PARTITION]
         async with self._read:
             await self._read.wait_for(lambda: self._next_offset >= end)
 
     async def _follow(self) -> None:
         while True:
-            consumer = groupless_consumer(self._bootstrap)
+            consumer, asking = groupless_consumer(self._bootstrap), groupless_consumer(self._bootstrap)
             try:
+                await asking.start()  # a connection of its own: a question would wait behind the fetch in flight
                 await consumer.start()
                 consumer.assign([_PARTITION])
                 consumer.seek(_PARTITION, self._next_offset)
-                await self._tell(consumer)
+                await self._tell(asking)
                 while True:
                     for batch in (await consumer.getmany(timeout_ms=FETCH_WAIT_MS)).values():
                         await self._take([as_record(found) for found in batch])
             except (KafkaError, OSError) as trouble:
                 log.warning("clock.unreadable", reason=type(trouble).__name__)
             finally:
-                self._consumer = None
-                with suppress(KafkaError, OSError, TimeoutError):
-                    await asyncio.wait_for(consumer.stop(), STOP_TIMEOUT_S)
+                self._asking = None
+                for client in (consumer, asking):
+                    with suppress(KafkaError, OSError, TimeoutError):
+                        await asyncio.wait_for(client.stop(), STOP_TIMEOUT_S)
             await asyncio.sleep(REST_S)
 
-    async def _tell(self, consumer: AIOKafkaConsumer) -> None:
+    async def _tell(self, asking: AIOKafkaConsumer) -> None:
         async with self._read:
-            self._consumer = consumer
+            self._asking = asking
             self._read.notify_all()
 
     async def _take(self, records: list[Record]) -> None:

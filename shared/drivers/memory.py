@@ -460,7 +460,7 @@ def _checked(cls: type[Any], instances: Sequence[Any]) -> list[tuple[Any, ...]]:
     made = codec(cls)
     table = getattr(cls, "TABLE", "") or cls.__name__.lower()
     encoded = zip(made.columns, made.encode(instances), strict=True)
-    stored = list(zip(*([_stored(table, column, one) for one in values] for column, values in encoded), strict=True))
+    stored = list(zip(*(_stored_column(table, column, values) for column, values in encoded), strict=True))
     try:
         unchanged = made.decode(stored) == list(instances)
     except Unavailable:
@@ -468,6 +468,10 @@ def _checked(cls: type[Any], instances: Sequence[Any]) -> list[tuple[Any, ...]]:
     if not unchanged:
         raise DataRefused(f"{table}: what was saved would not come back as it was")
     return stored
+
+
+def _stored_column(table: str, column: Column, values: Any) -> list[Any]:
+    return [_stored(table, column, one) for one in (json.loads(values) if column.type == "jsonb" else values)]
 
 
 def _stored(table: str, column: Column, value: Any) -> Any:
@@ -492,25 +496,25 @@ def _check_text(where: str, value: Any) -> str:
 
 
 def _check_bigint(where: str, value: Any) -> int:
-    if not isinstance(value, int) or not -BIGINT_LIMIT <= value < BIGINT_LIMIT:
+    if type(value) is not int or not -BIGINT_LIMIT <= value < BIGINT_LIMIT:
         raise DataRefused(f"{where}: a value does not fit its column")
     return int(value)
 
 
 def _check_type(kind: type) -> Callable[[str, Any], Any]:
     def check(where: str, value: Any) -> Any:
-        if not isinstance(value, kind):
+        if type(value) is not kind or getattr(value, "tzinfo", UTC) is None:
             raise DataRefused(f"{where}: a value does not fit its column")
         return value.astimezone(UTC) if isinstance(value, datetime) else value
 
     return check
 
 
-def _check_json(where: str, value: str) -> str:
+def _check_json(where: str, value: Any) -> str:
     """``jsonb`` keeps no order of keys and no NUL."""
-    if "\\u0000" in value and "\0" in "".join(_strings(json.loads(value))):
+    if any("\0" in one for one in _strings(value)):
         raise DataRefused(f"{where}: UntranslatableCharacter 22P05")
-    return json.dumps(_in_order(json.loads(value)))
+    return json.dumps(_in_order(value))
 
 
 def _strings(value: Any) -> Iterator[str]:

@@ -18,6 +18,7 @@ from typing import Any, Self
 import asyncpg
 
 from shared.drivers import statements
+from shared.drivers.arrays import array, texts
 from shared.drivers.rows import codec
 from shared.engine.inspection import Standing
 from shared.engine.ports import (
@@ -153,11 +154,11 @@ class PostgresDatabase:
 
     async def begin_attempt(self, attempts: Sequence[Attempt]) -> None:
         async with self.connection("attempt") as connection:
-            await connection.execute(statements.BEGIN_ATTEMPTS, *codec(Attempt).encode(attempts))
+            await connection.execute(statements.BEGIN_ATTEMPTS, *statements.ATTEMPT.arrays(attempts))
 
     async def attempts(self, lanes: Sequence[int]) -> list[Attempt]:
         async with self.connection("attempt") as connection:
-            return codec(Attempt).decode(await connection.fetch(statements.ATTEMPTS, lanes))
+            return statements.ATTEMPT.decode(await connection.fetch(statements.ATTEMPTS, lanes))
 
     async def end_attempt(self, lanes: Sequence[int]) -> None:
         async with self.connection("attempt") as connection:
@@ -228,14 +229,14 @@ class PostgresTransaction:
             return Admission({})
         ids, digests = zip(*sorted(appearances), strict=True)
         with _answering("inbox"):
-            fresh = await self._connection.fetch(statements.ADMIT, ids, digests, at)
+            fresh = await self._connection.fetch(statements.ADMIT, texts(ids), array("bytea", digests), at)
             if len(fresh) == len(ids):
                 return Admission({})
             old = set(ids).difference(record[0] for record in fresh)
-            return Admission(dict(await self._connection.fetch(statements.KNOWN, sorted(old))))
+            return Admission(dict(await self._connection.fetch(statements.KNOWN, texts(sorted(old)))))
 
     async def held(self, keys: Sequence[str], horizon: datetime) -> list[Held]:
-        return await self._held(statements.HELD_OF, keys, horizon)
+        return await self._held(statements.HELD_OF, texts(keys), horizon)
 
     async def behind(self, key: str) -> list[Held]:
         return await self._held(statements.BEHIND, key)
@@ -271,7 +272,7 @@ class PostgresTransaction:
         if not (ids or owners):
             return []
         build = statements.lock if lock else statements.read
-        arguments = [*(_columns(ids, 2) if ids else ()), *([list(owners)] if owners else ())]
+        arguments = [*(map(texts, _columns(ids, 2)) if ids else ()), *([texts(list(owners))] if owners else ())]
         with _answering(cls.TABLE):
             statement = build(cls, by_id=bool(ids), live=bool(owners))
             return codec(cls).decode(await self._connection.fetch(statement, *arguments))
@@ -295,7 +296,7 @@ class PostgresTransaction:
     async def _write(self, cls: type[Row] | type[Entry], statement: str, instances: Sequence[Any]) -> None:
         if instances:
             with _answering(cls.TABLE):
-                await self._connection.execute(statement, *codec(cls).encode(instances))
+                await self._connection.execute(statement, *codec(cls).arrays(instances))
 
     async def _save_held(self, changes: Changes) -> None:
         """What goes makes room first: a deadline may be armed again by the message it was released for."""
@@ -303,7 +304,7 @@ class PostgresTransaction:
         known = [one for one in changes.held if one.seq]
         with _answering("held"):
             if changes.released or changes.disarmed:
-                gone = _columns(changes.disarmed, 3)
+                gone = map(texts, _columns(changes.disarmed, 3))
                 await self._connection.execute(statements.LET_GO, changes.released, *gone)
             for statement, messages in (
                 (statements.ARM, changes.armed),
@@ -311,7 +312,7 @@ class PostgresTransaction:
                 (statements.REHOLD, known),
             ):
                 if messages:
-                    await self._connection.execute(statement, *statements.HELD.encode(messages))
+                    await self._connection.execute(statement, *statements.HELD.arrays(messages))
 
     @asynccontextmanager
     async def savepoint(self) -> AsyncIterator[None]:

@@ -1,8 +1,8 @@
 """Dataclasses as table rows: what columns a class has, and its instances as columns of values, set by set.
 
 ``str``, ``int``, ``bool``, ``datetime``, ``date`` and string enumerations have columns of their own; everything else
-(tuples of parts, dictionaries, nested dataclasses) is one ``jsonb`` column, written and read strictly by pydantic. A list
-of columns is what ``unnest`` takes, so there is no work per row in Python beyond reading the fields.
+(tuples of parts, dictionaries, nested dataclasses) is one ``jsonb`` column, written and read strictly by pydantic.
+Columns are what ``unnest`` takes, so there is no work per row in Python beyond reading the fields.
 
 What goes out is not read back to see whether it would come back as it was: that costs as much as loading it. The
 database in memory does so, and with it every test.
@@ -12,7 +12,7 @@ from __future__ import annotations
 
 import types
 from collections import deque
-from collections.abc import Callable, Iterable, Sequence
+from collections.abc import Callable, Sequence
 from dataclasses import dataclass, fields, is_dataclass
 from datetime import date, datetime
 from enum import Enum
@@ -37,6 +37,7 @@ from typing import (
 from pydantic import AwareDatetime, TypeAdapter, ValidationError
 from pydantic_core import PydanticSerializationError
 
+from shared.drivers.arrays import array
 from shared.engine.ports import DataRefused, Unavailable
 from shared.engine.vocabulary import Entry, Row
 
@@ -97,18 +98,29 @@ class Codec(Generic[T]):
         self._read_fields = [attrgetter(field.column.name) for field in self._fields]
         self._set_fields = [getattr(cls, field.column.name).__set__ for field in self._fields]
 
-    def encode(self, instances: Sequence[T]) -> list[list[Any]]:
-        """One list of values per column; :class:`DataRefused` where a value has no form to be stored in."""
-        encoded = []
+    def encode(self, instances: Sequence[T]) -> list[Any]:
+        """One list of values per column, of a ``jsonb`` column one JSON array.
+
+        Raises :class:`DataRefused` where a value has no such form.
+        """
+        encoded: list[Any] = []
         for field, read in zip(self._fields, self._read_fields, strict=True):
-            values: Iterable[Any] = map(read, instances)
-            if field.encode is not None:
-                values = map(field.encode, values)
+            values = list(map(read, instances))
             try:
-                encoded.append(list(values))
-            except (PydanticSerializationError, ValueError, AttributeError) as reason:
+                encoded.append(values if field.encode is None else field.encode(values))
+            except PydanticSerializationError as reason:
                 raise DataRefused(f"{self.cls.__name__}.{field.column.name}: {_brief(reason)}") from None
         return encoded
+
+    def arrays(self, instances: Sequence[T]) -> list[str]:
+        """One array literal per column, for ``unnest``."""
+        literals = []
+        for column, values in zip(self.columns, self.encode(instances), strict=True):
+            try:
+                literals.append(array(column.type, values))
+            except DataRefused as reason:
+                raise DataRefused(f"{self.cls.__name__}.{column.name}: {reason}") from None
+        return literals
 
     def decode(self, records: Sequence[Sequence[Any]]) -> list[T]:
         """The instances of these records, column by column (four times faster than calling the constructor)."""
@@ -157,10 +169,10 @@ def _check_table(cls: type[Row] | type[Entry], made: Codec[Any]) -> None:
 
 @dataclass(frozen=True, slots=True)
 class _Field:
-    """A column with the functions that turn one value into what is sent and back; None where it goes as it is."""
+    """A column, how all its values are sent and how each one is read; None where they go as they are."""
 
     column: Column
-    encode: Callable[[Any], Any] | None = None
+    encode: Callable[[list[Any]], str] | None = None
     decode: Callable[[Any], Any] | None = None
 
     @classmethod
@@ -170,7 +182,7 @@ class _Field:
         plain, nullable = _without_none(_unwrapped(annotation))
         plain = _unwrapped(plain)
         if plain is datetime or plain is AwareDatetime:
-            return cls(Column(name, COLUMN_TYPES[datetime], nullable), _aware)
+            return cls(Column(name, COLUMN_TYPES[datetime], nullable))
         if isinstance(plain, type) and issubclass(plain, str) and issubclass(plain, Enum):
             by_value: dict[Any, Any] = {member.value: member for member in plain}
             if nullable:
@@ -185,15 +197,14 @@ class _Field:
     @classmethod
     def _json(cls, owner: type, name: str, annotation: Any, nullable: bool) -> _Field:
         try:
-            adapter: TypeAdapter[Any] = TypeAdapter(annotation)
+            one: TypeAdapter[Any] = TypeAdapter(annotation)
+            all_: TypeAdapter[Any] = TypeAdapter(list[annotation | None])
         except Exception as reason:
             raise NotStorable(f"{owner.__name__}.{name}: {_brief(reason)}") from reason
-        to_json, validate_json = adapter.serializer.to_json, adapter.validator.validate_json
+        to_json, validate_json = all_.serializer.to_json, one.validator.validate_json
 
-        def encode(value: Any) -> str | None:
-            if value is None:
-                return None
-            return to_json(value, warnings="error").decode()
+        def encode(values: list[Any]) -> str:
+            return to_json(values, warnings="error").decode()
 
         def decode(text: str | None) -> Any:
             return None if text is None else validate_json(text, strict=True)
@@ -216,15 +227,8 @@ def _without_none(annotation: Any) -> tuple[Any, bool]:
     return (members[0] if len(members) == 1 else annotation), nullable
 
 
-def _aware(instant: datetime | None) -> datetime | None:
-    """PostgreSQL's client would take an instant without an offset for local time."""
-    if instant is not None and instant.tzinfo is None:
-        raise ValueError("an instant without an offset")
-    return instant
-
-
 def _brief(reason: Exception) -> str:
     """The kind of a defect without the value, which may be private and would make equal defects look different."""
     if isinstance(reason, ValidationError):
         return ", ".join(sorted({one["type"] for one in reason.errors(include_input=False, include_url=False)}))
-    return f"{reason}" if type(reason) is ValueError else type(reason).__name__
+    return type(reason).__name__

@@ -1,7 +1,10 @@
-"""Every SQL statement the engine sends, by name. Set-based: arrays go in, ``unnest`` makes rows of them.
+"""Every SQL statement the engine sends, by name. Set-based: array literals go in, ``unnest`` makes rows of them.
 
 Table names are unqualified: the connection's ``search_path`` is the service's schema. Columns named after a class's
 fields are quoted. Statements about rows and entries are built once per class and kept.
+
+A plan is made once and kept, often while a table is still empty, where every plan looks equally good. ``LATERAL`` with
+``OFFSET 0`` leaves only one: for each key, one look into the index on keys.
 """
 
 from __future__ import annotations
@@ -9,6 +12,7 @@ from __future__ import annotations
 from collections.abc import Iterable, Sequence
 from typing import Any
 
+from shared.drivers.arrays import element, elements
 from shared.drivers.rows import Codec, Column, codec, once_per_class
 from shared.engine.ports import Attempt, Held, Line
 from shared.engine.vocabulary import Entry, Live, Row
@@ -16,6 +20,7 @@ from shared.engine.vocabulary import Entry, Live, Row
 __all__ = [
     "ADMIT",
     "ARM",
+    "ATTEMPT",
     "ATTEMPTS",
     "BEGIN_ATTEMPTS",
     "BEHIND",
@@ -63,14 +68,19 @@ def _excluded(of: Sequence[Column]) -> str:
     return ", ".join(f"{column.quoted} = EXCLUDED.{column.quoted}" for column in of)
 
 
-def _arrays(made: Codec[Any]) -> str:
-    """One array parameter a column; jsonb travels as text, as an array of arrays would lose its shape."""
-    types = ("text" if column.type == "jsonb" else column.type for column in made.columns)
-    return ", ".join(f"${place}::{type_}[]" for place, type_ in enumerate(types, start=1))
+def _given(made: Codec[Any]) -> str:
+    """A relation of the instances, made of one array literal a column."""
+    functions = (elements(column.type, place) for place, column in enumerate(made.columns, start=1))
+    return f"ROWS FROM ({', '.join(functions)})"
+
+
+def _values(of: Sequence[Column]) -> str:
+    return ", ".join(element(column.type, f"given.{column.quoted}") for column in of)
 
 
 def _assigned(of: Sequence[Column]) -> str:
-    return ", ".join(f"{column.quoted} = given.{column.quoted}" for column in of)
+    names = (f"{column.quoted} = {element(column.type, f'given.{column.quoted}')}" for column in of)
+    return ", ".join(names)
 
 
 # --- the turn ---------------------------------------------------------------------------------------------------------
@@ -95,12 +105,13 @@ SELECT seq, lane, body FROM outbox WHERE lane = ANY($1::int[]) AND seq <> ALL($2
 
 ADMIT = """
 INSERT INTO inbox (id, digest, at)
-SELECT id::uuid, digest, $3::timestamptz FROM unnest($1::text[], $2::bytea[]) AS appeared (id, digest) ORDER BY id
+SELECT id::uuid, decode(digest, 'hex'), $3::timestamptz
+FROM unnest($1::text::text[], $2::text::text[]) AS appeared (id, digest) ORDER BY id
 ON CONFLICT (id) DO NOTHING
 RETURNING id::text
 """
 
-KNOWN = "SELECT id::text, digest FROM inbox WHERE id = ANY($1::text[]::uuid[])"
+KNOWN = "SELECT id::text, digest FROM inbox WHERE id = ANY($1::text::uuid[])"
 """A statement of its own: it must see what another turn committed while ``ADMIT`` waited for it."""
 
 MOVE_AND_LEAVE = """
@@ -122,9 +133,13 @@ HELD = codec(Held)
 _HELD_COLUMNS = ", ".join(column.quoted for column in HELD.columns)
 
 HELD_OF = f"""
-SELECT {_HELD_COLUMNS} FROM held WHERE key = ANY($1::text[]) AND until = 'TIME' AND due_at <= $2
+SELECT {_HELD_COLUMNS} FROM unnest($1::text::text[]) AS wanted (of_key) CROSS JOIN LATERAL (
+    SELECT * FROM held WHERE key = of_key AND until = 'TIME' OFFSET 0
+) AS deadline WHERE due_at <= $2
 UNION ALL
-SELECT {_HELD_COLUMNS} FROM held WHERE key = ANY($1::text[]) AND until IN ('ROW', 'OPERATOR')
+SELECT {_HELD_COLUMNS} FROM unnest($1::text::text[]) AS wanted (of_key) CROSS JOIN LATERAL (
+    SELECT * FROM held WHERE key = of_key AND until IN ('ROW', 'OPERATOR') OFFSET 0
+) AS other
 ORDER BY seq
 """  # noqa: S608 - names of columns, no values
 
@@ -159,15 +174,19 @@ WHERE until = 'OPERATOR' AND fingerprint = $1 AND fingerprint <> '' AND ($2::tim
 """
 
 LET_GO = """
-WITH released AS (DELETE FROM held WHERE seq = ANY($1::bigint[]))
-DELETE FROM held USING unnest($2::text[], $3::text[], $4::text[]) AS gone (key, kind, subject)
-WHERE held.until = 'TIME' AND held.key = gone.key AND held.kind = gone.kind AND held.subject = gone.subject
+DELETE FROM held WHERE seq = ANY($1::bigint[] || ARRAY(
+    SELECT armed.seq
+    FROM unnest($2::text::text[], $3::text::text[], $4::text::text[]) AS gone (of_key, of_kind, of_subject)
+    CROSS JOIN LATERAL (
+        SELECT seq FROM held WHERE key = of_key AND kind = of_kind AND subject = of_subject AND until = 'TIME' OFFSET 0
+    ) AS armed
+))
 """
 """Released ones by ``seq``, disarmed deadlines by (key, kind, subject)."""
 
 HOLD = f"""
-INSERT INTO held ({_names(_without(HELD, "seq"))}) SELECT {_names(_without(HELD, "seq"))}
-FROM unnest({_arrays(HELD)}) WITH ORDINALITY AS given ({_names(HELD.columns)}, place) ORDER BY place
+INSERT INTO held ({_names(_without(HELD, "seq"))}) SELECT {_values(_without(HELD, "seq"))}
+FROM {_given(HELD)} WITH ORDINALITY AS given ({_names(HELD.columns)}, place) ORDER BY place
 """  # noqa: S608
 """New ones get their ``seq`` in the order given."""
 
@@ -179,7 +198,7 @@ DO UPDATE SET {_excluded(_without(HELD, "seq", "key", "kind", "subject", "until"
 
 REHOLD = f"""
 UPDATE held SET {_assigned(_without(HELD, "seq"))}
-FROM unnest({_arrays(HELD)}) AS given ({_names(HELD.columns)}) WHERE held.seq = given.seq
+FROM {_given(HELD)} AS given ({_names(HELD.columns)}) WHERE held.seq = given.seq
 """  # noqa: S608
 """Known ones wait for something else now, in their old place."""
 
@@ -199,10 +218,9 @@ def upsert(cls: type[Row]) -> str:
 def append(cls: type[Row] | type[Entry]) -> str:
     """Insert instances as they are."""
     made = codec(cls)
-    values = ", ".join(f"{one.quoted}::jsonb" if one.type == "jsonb" else one.quoted for one in made.columns)
     return (
-        f'INSERT INTO "{cls.TABLE}" ({_names(made.columns)}) SELECT {values} '  # noqa: S608
-        f"FROM unnest({_arrays(made)}) AS given ({_names(made.columns)})"
+        f'INSERT INTO "{cls.TABLE}" ({_names(made.columns)}) SELECT {_values(made.columns)} '  # noqa: S608
+        f"FROM {_given(made)} AS given ({_names(made.columns)})"
     )
 
 
@@ -230,7 +248,7 @@ def lock(cls: type[Row], *, by_id: bool, live: bool) -> str:
 
 
 def _named_keys(cls: type[Row]) -> str:
-    named = "unnest($1::text[], $2::text[]) AS named"
+    named = "unnest($1::text::text[], $2::text::text[]) AS named"
     if cls.OWNER == cls.ID:
         return f'SELECT owner AS "{cls.OWNER}" FROM {named} (owner, id) WHERE owner = id'  # noqa: S608
     return f'SELECT * FROM {named} ("{cls.OWNER}", "{cls.ID}")'  # noqa: S608
@@ -244,7 +262,7 @@ def _is_live(cls: type[Row], parameter: int) -> str:
     """The condition of the table's partial index, as a literal so that the planner sees that it is the same."""
     live = cls.LIVE or Live("", frozenset())
     values = ", ".join("'" + value.replace("'", "''") + "'" for value in sorted(live.values))
-    return f'"{cls.OWNER}" = ANY(${parameter}::text[]) AND "{live.column}" IN ({values})'
+    return f'"{cls.OWNER}" = ANY(${parameter}::text::text[]) AND "{live.column}" IN ({values})'
 
 
 # --- the line, attempts, housekeeping ---------------------------------------------------------------------------------
@@ -255,18 +273,19 @@ LINE = f"SELECT {_LINE_COLUMNS} FROM line"  # noqa: S608
 
 STOP_LINE = f"UPDATE line SET ({_LINE_COLUMNS}) = ($1, $2, $3, $4, $5)"  # noqa: S608
 
+ATTEMPT = codec(Attempt)
+
 _WITHOUT_WAITING = "WITH lazily AS (SELECT set_config('synchronous_commit', 'off', true))"
 """A mark must outlive our process, not the database server: it need not wait for the disk."""
 
 BEGIN_ATTEMPTS = f"""
 {_WITHOUT_WAITING}
-INSERT INTO attempt (lane, reach, tries)
-SELECT given.lane, given.reach::jsonb, given.tries
-FROM lazily CROSS JOIN unnest($1::bigint[], $2::text[], $3::bigint[]) AS given (lane, reach, tries)
+INSERT INTO attempt ({_names(ATTEMPT.columns)}) SELECT {_values(ATTEMPT.columns)}
+FROM lazily CROSS JOIN {_given(ATTEMPT)} AS given ({_names(ATTEMPT.columns)})
 ON CONFLICT (lane) DO UPDATE SET reach = EXCLUDED.reach, tries = EXCLUDED.tries
 """  # noqa: S608
 
-ATTEMPTS = f"SELECT {_names(codec(Attempt).columns)} FROM attempt WHERE lane = ANY($1::int[]) ORDER BY lane"  # noqa: S608
+ATTEMPTS = f"SELECT {_names(ATTEMPT.columns)} FROM attempt WHERE lane = ANY($1::int[]) ORDER BY lane"  # noqa: S608
 
 END_ATTEMPTS = f"{_WITHOUT_WAITING} DELETE FROM attempt USING lazily WHERE lane = ANY($1::int[])"  # noqa: S608
 

@@ -86,6 +86,11 @@ class Adapter:
         return tuple(reaction for several in self._reactions.values() for reaction in several)
 
     @property
+    def module(self) -> str:
+        """The module its process runs (``python -m``): the one that holds its answers."""
+        return self.reactions[0].answer.__module__
+
+    @property
     def topics(self) -> tuple[str, ...]:
         """Every topic this adapter reads, sorted."""
         return tuple(sorted({event.topic() for event in self._reactions}))

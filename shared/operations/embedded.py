@@ -80,7 +80,7 @@ def bring_up_to_date(
 
     Raises ``Unavailable``, ``MigrationRefused`` or ``TopicsUnfit``. Harmless to repeat.
     """
-    done = {}
+    done: dict[str, list[str]] = {}
     for name, dsn in dsns.items():
         watch(Progress("schemas", Stage.PREPARING, name, len(done), len(dsns)))
         done[name] = migrate(dsn, name, [revisions_of(name)])
@@ -113,16 +113,18 @@ async def _set_clock_once(bootstrap: str, start: datetime) -> None:
 
 def _service(name: str, setup: Setup, servers: Servers) -> Program:
     options = ("--host", "127.0.0.1", "--port", "{port}", "--log-level", "warning", "--no-access-log")
+    env = {
+        "HOUFU_KAFKA_BOOTSTRAP": servers.bootstrap,
+        "HOUFU_DSN": servers.dsn(name),
+        "HOUFU_CLOCK": setup.clock,
+        "HOUFU_CALENDAR": setup.calendar,
+    }
+    if name == "checkout":
+        env["HOUFU_CHECKOUT_PAYMENT_PROOF_SECRET"] = proof_secret(servers.data_dir)
     return Program(
         name,
         (sys.executable, "-m", "uvicorn", f"services.{name}.app:app", *options),
-        env={
-            "HOUFU_KAFKA_BOOTSTRAP": servers.bootstrap,
-            "HOUFU_DSN": servers.dsn(name),
-            "HOUFU_CLOCK": setup.clock,
-            "HOUFU_CALENDAR": setup.calendar,
-            "HOUFU_CHECKOUT_PAYMENT_PROOF_SECRET": proof_secret(servers.data_dir) if name == "checkout" else "",
-        },
+        env=env,
         health="http://127.0.0.1:{port}/health/ready",
         replicas=setup.scale.get(name, 1),
     )

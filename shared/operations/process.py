@@ -7,6 +7,7 @@ one line; from then on nothing but a stop or the watchdog ends it.
 from __future__ import annotations
 
 import asyncio
+import logging
 import os
 import signal
 import sys
@@ -111,7 +112,8 @@ async def _subscribed(
         settings.kafka_bootstrap,
         client_id=f"houfu-{service.name}",
         allow_auto_create_topics=False,
-        logger=structlog.stdlib.get_logger("faststream"),
+        logger=logging.getLogger("faststream.broker"),
+        log_level=logging.DEBUG,
     )
     subscription = Subscription(
         broker,

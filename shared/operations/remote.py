@@ -17,7 +17,7 @@ from uuid import uuid4
 
 from shared.contracts.clock import CLOCK_TOPIC, BusinessTimeAdvanced
 from shared.contracts.envelope import Envelope
-from shared.contracts.message import Command, Event, read_message
+from shared.contracts.message import Command, Event
 from shared.drivers.clock import FollowedClock, SystemClock, clock_of
 from shared.drivers.kafka import KafkaLog
 from shared.drivers.observer import Observer
@@ -26,7 +26,7 @@ from shared.drivers.topics import topic_plan, verify_topics
 from shared.engine.inspection import Standing
 from shared.engine.ports import Line, Outgoing, TopicPartition
 from shared.kernel.partition import home_partition
-from shared.operations.sightings import Sighting, sighted
+from shared.operations.sightings import Moment, Sighting, moments, sighted
 
 __all__ = ["Access", "ClockFixed", "NotSettled", "RunningSystem", "set_time"]
 
@@ -137,15 +137,16 @@ class RunningSystem:
             for one in sorted(map(sighted, batch), key=lambda one: one.place):
                 yield one
 
-    async def events(self, kind: type[E], key: str | None = None) -> list[E]:
-        """Every message of one class in order, each once; with ``key`` only those of that owner."""
-        found: dict[str, E] = {}
-        for one in await self.sightings(kind.topic()):
-            if one.envelope and one.envelope.type == kind.TYPE and key in (None, one.key) and one.id not in found:
-                message = read_message(one.envelope.type, one.record.value or b"")
-                if isinstance(message, kind):
-                    found[one.id] = message
-        return list(found.values())
+    async def history(self, key: str) -> list[Moment]:
+        """Every valid command and event of one owner so far, in order, each once."""
+        home = home_partition(key, self._partitions)
+        lane = [one for one in self._places if one.partition == home and one.topic.endswith((".commands", ".events"))]
+        found = [sighted(record) async for record in self._observer.records_of(lane)]
+        return moments(one for one in found if one.key == key)
+
+    async def events(self, kind: type[E], key: str) -> list[E]:
+        """Every event of one class of one owner, in order, each once."""
+        return [one.message for one in await self.history(key) if isinstance(one.message, kind)]
 
     # -------------------------------------------------------------- time
 

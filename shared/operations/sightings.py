@@ -2,15 +2,19 @@
 
 from __future__ import annotations
 
+from collections.abc import Iterable
 from dataclasses import dataclass
+from datetime import datetime
 from typing import Any
 
+from pydantic import ValidationError
 from pydantic_core import from_json
 
 from shared.contracts.envelope import Envelope, EnvelopeInvalid
+from shared.contracts.message import Message, UnknownType, read_message
 from shared.engine.ports import Record
 
-__all__ = ["Sighting", "sighted"]
+__all__ = ["Moment", "Sighting", "moments", "sighted"]
 
 
 @dataclass(frozen=True, slots=True)
@@ -70,3 +74,26 @@ def sighted(record: Record) -> Sighting:
     except ValueError:
         body = {}
     return Sighting(record, envelope, body if isinstance(body, dict) else {})
+
+
+@dataclass(frozen=True, slots=True)
+class Moment:
+    """One valid message: when it happened in business time, and which deadline caused it, if one did."""
+
+    at: datetime
+    message: Message
+    deadline: str | None = None
+
+
+def moments(sightings: Iterable[Sighting]) -> list[Moment]:
+    """The valid messages among ``sightings``, each once however often it was written, in the order of the broker."""
+    found: dict[str, Moment] = {}
+    for one in sorted(sightings, key=lambda one: one.place):
+        if one.envelope is None or one.id in found:
+            continue
+        try:
+            message = read_message(one.envelope.type, one.record.value or b"")
+        except (UnknownType, ValidationError):
+            continue
+        found[one.id] = Moment(one.envelope.time, message, one.envelope.deadline)
+    return list(found.values())
