@@ -52,6 +52,8 @@ __all__ = ["ENGINE_REVISIONS", "MigrationRefused", "migrate", "pending"]
 
 ENGINE_REVISIONS = Path(__file__).parent / "migrations" / "versions"
 
+ENGINE = "engine"
+
 MIGRATION_LANE = -1
 """The lock of a migrator among the service's advisory locks, whose other members are lanes."""
 
@@ -141,11 +143,11 @@ def _pending(script: ScriptDirectory, connection: Connection, schema: str) -> li
     context = MigrationContext.configure(connection, opts={"version_table_schema": schema})
     reached = dict(_numbered(head) for head in context.get_current_heads())
     missing = []
-    for revision in reversed(list(script.walk_revisions())):
+    for revision in script.walk_revisions():
         branch, number = _numbered(revision.revision)
         if number > reached.get(branch, 0):
-            missing.append((revision.revision, revision.doc))
-    return missing
+            missing.append((branch != ENGINE, revision.revision, revision.doc))
+    return [(revision, brings) for _, revision, brings in sorted(missing)]
 
 
 def _numbered(revision: str) -> tuple[str, int]:

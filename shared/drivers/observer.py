@@ -6,7 +6,7 @@ The command line, the sandbox clock and the tests look at the system through an 
 from __future__ import annotations
 
 import asyncio
-from collections.abc import AsyncIterator, Iterable, Mapping
+from collections.abc import AsyncGenerator, AsyncIterator, Iterable, Mapping
 from contextlib import asynccontextmanager
 from datetime import UTC, datetime
 from typing import Any, Self
@@ -161,16 +161,12 @@ class Observer:
                     if await consumer.position(KafkaPartition(*one)) >= ends[one]:
                         unread.discard(one)
 
-    async def follow(
-        self, topics: Iterable[str], since: Mapping[TopicPartition, int] | None = None
-    ) -> AsyncIterator[list[Record]]:
-        """What arrives on ``topics`` from ``since`` on (else from now on), in batches and without an end.
+    async def follow(self, since: Mapping[TopicPartition, int]) -> AsyncGenerator[list[Record], None]:
+        """What arrives on some partitions from these offsets on, in batches and without an end.
 
         A batch is empty when nothing has arrived for a moment.
         """
-        partitions = await self.partitions(topics)
-        starts = {**await self.ends(partitions), **(since or {})}
-        async with self._reading(starts) as consumer:
+        async with self._reading(since) as consumer:
             while True:
                 batches = await consumer.getmany(timeout_ms=FETCH_WAIT_MS)
                 yield [as_record(found) for batch in batches.values() for found in batch]

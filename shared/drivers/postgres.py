@@ -20,6 +20,7 @@ import asyncpg
 from shared.drivers import statements
 from shared.drivers.arrays import array, texts
 from shared.drivers.rows import codec
+from shared.drivers.schema import check_schema
 from shared.engine.inspection import Standing
 from shared.engine.ports import (
     Admission,
@@ -147,6 +148,11 @@ class PostgresDatabase:
             with _answering("commit"):
                 await _end(connection, "COMMIT")
 
+    async def check_schema(self, classes: Iterable[type[Row] | type[Entry]]) -> list[str]:
+        """What stands in the way of keeping these classes here, one sentence each; [] if nothing."""
+        async with self.connection("checking the schema") as connection:
+            return await check_schema(connection, classes)
+
     async def stop_line(self, line: Line) -> None:
         values = (line.stopped, line.reason, line.build, line.since, line.resumed_at)
         async with self.connection("line") as connection:
@@ -271,10 +277,12 @@ class PostgresTransaction:
     async def _load(self, cls: type[Row], ids: set[tuple[str, str]], owners: set[str], *, lock: bool) -> list[Row]:
         if not (ids or owners):
             return []
-        build = statements.lock if lock else statements.read
-        arguments = [*(map(texts, _columns(ids, 2)) if ids else ()), *([texts(list(owners))] if owners else ())]
+        arguments = [
+            *(map(texts, _columns(sorted(ids), 2)) if ids else ()),
+            *([texts(sorted(owners))] if owners else ()),
+        ]
         with _answering(cls.TABLE):
-            statement = build(cls, by_id=bool(ids), live=bool(owners))
+            statement = statements.load(cls, by_id=bool(ids), live=bool(owners), lock=lock)
             return codec(cls).decode(await self._connection.fetch(statement, *arguments))
 
     async def save(self, changes: Changes) -> dict[int, int]:

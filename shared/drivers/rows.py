@@ -19,6 +19,7 @@ from enum import Enum
 from functools import cache
 from itertools import repeat
 from operator import attrgetter
+from types import MemberDescriptorType
 from typing import (
     Annotated,
     Any,
@@ -87,7 +88,7 @@ class Codec(Generic[T]):
 
     def __init__(self, cls: type[T]) -> None:
         """Understand ``cls``, a dataclass with slots and without ``__post_init__``; :class:`NotStorable` otherwise."""
-        if not (is_dataclass(cls) and "__slots__" in vars(cls)):
+        if not is_dataclass(cls) or not all(_is_slot(cls, one.name) for one in fields(cls)):
             raise NotStorable(f"{cls.__name__} is not a dataclass with slots")
         if hasattr(cls, "__post_init__"):
             raise NotStorable(f"{cls.__name__} has __post_init__, which reading it back would not run")
@@ -210,6 +211,10 @@ class _Field:
             return None if text is None else validate_json(text, strict=True)
 
         return cls(Column(name, "jsonb", nullable), encode, decode)
+
+
+def _is_slot(cls: type, name: str) -> bool:
+    return isinstance(getattr(cls, name, None), MemberDescriptorType)
 
 
 def _unwrapped(annotation: Any) -> Any:

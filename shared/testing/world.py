@@ -2,10 +2,10 @@
 
 ::
 
-    world = World(checkout, billing, adapters=[sandbox_provider], start=local("2027-03-01 09:00"))
-    await world.publish(PlaceOrder(...))
-    await world.advance(days=7)
-    assert world.events(BillPaid)
+    world = await World(checkout, billing, adapters=[sandbox_provider], start=local("2027-03-01 09:00")).start()
+    await world.tell(PlaceOrder(...))
+    await world.advance(timedelta(days=7))
+    assert await world.events(BillPaid)
 
 It is deterministic: the same commands at the same times give the same world, to the last id.
 """
@@ -15,17 +15,19 @@ from __future__ import annotations
 from collections.abc import Iterable, Sequence
 from dataclasses import dataclass
 from datetime import datetime, timedelta
-from typing import TypeVar
+from typing import TypeVar, cast
 from uuid import UUID
 
-from shared.contracts.envelope import Envelope
-from shared.contracts.message import Command, Message, read_message
+from pydantic import ValidationError
+
+from shared.contracts.envelope import Envelope, EnvelopeInvalid
+from shared.contracts.message import Command, Event, Message, UnknownType, read_message
 from shared.drivers.memory import MemoryDatabase
 from shared.drivers.memory_log import INSTANT, MemoryClock, MemoryLog
 from shared.engine.breaker import Breaker
 from shared.engine.ports import Outgoing, Position, Record, TopicPartition, Unavailable
 from shared.engine.service import Service
-from shared.engine.vocabulary import Row
+from shared.engine.vocabulary import Entry, Row
 from shared.engine.worker import Worker
 from shared.integration.adapter import Adapter
 from shared.integration.answering import Answering
@@ -33,8 +35,9 @@ from shared.kernel.partition import home_partition
 
 __all__ = ["Told", "World"]
 
-M = TypeVar("M", bound=Message)
+E = TypeVar("E", bound=Event)
 R = TypeVar("R", bound=Row)
+N = TypeVar("N", bound=Entry)
 
 PARTITIONS = 3
 ROUNDS_MAX = 10_000
@@ -48,6 +51,15 @@ class Told:
     envelope: Envelope
     message: Message
     record: Record
+
+    @classmethod
+    def of(cls, record: Record) -> Told | None:
+        """The message a record carries; None where nobody could read it."""
+        try:
+            envelope = Envelope.parse(record.headers, record.key)
+            return cls(envelope, read_message(envelope.type, record.value or b""), record)
+        except (EnvelopeInvalid, UnknownType, ValidationError):
+            return None
 
 
 class _Member:
@@ -63,9 +75,7 @@ class _Member:
         self.worker = self._new_worker()
 
     def _new_worker(self) -> Worker:
-        return Worker(
-            self.service, self.database, self._log, self._clock, partitions=PARTITIONS, breaker=self._breaker
-        )
+        return Worker(self.service, self.database, self._log, self._clock, partitions=PARTITIONS, breaker=self._breaker)
 
     async def join(self) -> None:
         await self.worker.assign(range(PARTITIONS))
@@ -133,51 +143,78 @@ class World:
     ) -> None:
         self.clock = MemoryClock(start)
         self.log = MemoryLog(self.clock)
+        self._records = records
+        self._breaker_keys = breaker_keys
         self._topics = {f"{service.name}.{kind}" for service in services for kind in ("commands", "events", "dlq")}
         self._topics |= {topic for service in services for topic in service.topics}
         for topic in sorted(self._topics):
             self.log.create(topic, PARTITIONS)
-        self.members = {one.name: _Member(one, self.log, self.clock, records, breaker_keys) for one in services}
-        self._outsiders = [_Outsider(one, self.log, self.clock) for one in adapters]
+        self.members = {service.name: self._member(service) for service in services}
+        self._outsiders: list[_Outsider] = []
+        for adapter in adapters:
+            self.admit(adapter)
         self._published = 0
+
+    def admit(self, adapter: Adapter) -> World:
+        """Let an adapter take part; it answers whatever is on the log."""
+        self._outsiders.append(_Outsider(adapter, self.log, self.clock))
+        return self
 
     async def start(self) -> World:
         for member in self.members.values():
             await member.join()
         return self
 
-    async def publish(self, command: Command, *, id: str | None = None, at: datetime | None = None) -> str:  # noqa: A002
-        """Write a command as an integrator would, now or as of ``at``; returns its id. Nothing has happened yet."""
+    async def lose(self, service: Service) -> None:
+        """The service's database is gone for good: a new one reads its topics from zero."""
+        self.members[service.name] = self._member(service)
+        await self.members[service.name].join()
+
+    def _member(self, service: Service) -> _Member:
+        return _Member(service, self.log, self.clock, self._records, self._breaker_keys)
+
+    # ------------------------------------------------------------------ what happens
+
+    async def publish(
+        self,
+        message: Command | Event,
+        *,
+        id: str | None = None,  # noqa: A002
+        at: datetime | None = None,
+    ) -> str:
+        """Write a message as its sender would, now or as of ``at``; returns its id. Nothing has happened yet."""
         self._published += 1
         message_id = id or str(UUID(int=self._published, version=4))
         envelope = Envelope(
             id=message_id,
-            type=command.TYPE,
+            type=message.TYPE,
             source="/world",
             time=at or await self.clock.now(),
-            subject=str(getattr(command, command.SUBJECT)),
-            key=command.key,
+            subject=str(getattr(message, message.SUBJECT)),
+            key=message.key,
             correlation_id=message_id,
         )
-        lane = home_partition(command.key, PARTITIONS)
+        lane = home_partition(message.key, PARTITIONS)
         self.clock.elapse(INSTANT)
-        await self.log.publish([Outgoing(command.topic(), lane, command.key, envelope.headers(), command.to_json())])
+        await self.log.publish([Outgoing(message.topic(), lane, message.key, envelope.headers(), message.to_json())])
         return message_id
 
     async def settle(self) -> None:
-        """Let everything happen that can happen at this business time."""
+        """Let everything happen that can happen at this business time; a cause always stands before its effects."""
         for _ in range(ROUNDS_MAX):
-            self.clock.elapse(INSTANT)
-            busy = [await member.step() for member in self.members.values()]
-            busy += [await outsider.step() for outsider in self._outsiders]
-            if not any(busy):
+            busy = False
+            everyone: list[_Member | _Outsider] = [*self.members.values(), *self._outsiders]
+            for one in everyone:
+                self.clock.elapse(INSTANT)
+                busy |= await one.step()
+            if not busy:
                 return
         raise RuntimeError(f"not settled after {ROUNDS_MAX} rounds")
 
-    async def tell(self, *commands: Command) -> None:
-        """Publish commands one after another, each settled before the next."""
-        for command in commands:
-            await self.publish(command)
+    async def tell(self, *messages: Command | Event) -> None:
+        """Publish messages one after another, each settled before the next."""
+        for message in messages:
+            await self.publish(message)
             await self.settle()
 
     async def advance(self, by: timedelta | None = None, *, to: datetime | None = None) -> None:
@@ -190,20 +227,25 @@ class World:
             self.clock.advance(min(ahead, target))
             await self.settle()
 
+    # ------------------------------------------------------------------ what is seen
+
     async def told(self, *topics: str) -> list[Told]:
         """Every readable message on these topics (none named: all), in the order of broker time."""
         found: list[Told] = []
         for topic in topics or sorted(self._topics):
             for lane in range(PARTITIONS):
-                for record in await self.log.read(topic, lane, 0, 1_000_000):
-                    envelope = Envelope.parse(record.headers, record.key)
-                    found.append(Told(envelope, read_message(envelope.type, record.value or b""), record))
+                records = await self.log.read(topic, lane, 0, 1_000_000)
+                found += [told for record in records if (told := Told.of(record)) is not None]
         return sorted(found, key=lambda one: (one.record.broker_time, one.record.topic, one.record.offset))
 
-    async def events(self, kind: type[M]) -> list[M]:
+    async def events(self, kind: type[E]) -> list[E]:
         """Every event of one class, in order."""
-        return [one.message for one in await self.told(kind.topic()) if isinstance(one.message, kind)]  # type: ignore[attr-defined]
+        return [one.message for one in await self.told(kind.topic()) if isinstance(one.message, kind)]
 
     def rows(self, service: Service, kind: type[R]) -> Sequence[R]:
-        """All rows of a class as they stand."""
-        return self.members[service.name].database.rows(kind)  # type: ignore[return-value]
+        """All rows of a class as they stand, in the order of their keys."""
+        return cast("Sequence[R]", self.members[service.name].database.rows(kind))
+
+    def entries(self, service: Service, kind: type[N]) -> Sequence[N]:
+        """All entries of a class, in the order they were appended."""
+        return cast("Sequence[N]", self.members[service.name].database.entries(kind))

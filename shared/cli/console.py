@@ -1,0 +1,95 @@
+"""How the command line speaks: to people in the tenant's time, to programs in JSON, of failures in one line."""
+
+from __future__ import annotations
+
+import os
+import re
+import sys
+from collections.abc import Mapping
+from datetime import UTC, datetime, timedelta
+from typing import Any
+from zoneinfo import ZoneInfo
+
+from pydantic_core import to_json
+from rich.console import Console
+
+__all__ = ["Complaint", "duration_of", "err", "facts", "instant_of", "local_time", "out", "write_json"]
+
+out = Console(highlight=False)
+err = Console(stderr=True, highlight=False)
+
+_DURATION = re.compile(r"^(?:(\d+)d)?(?:(\d+)h)?(?:(\d+)m)?$")
+
+
+class Complaint(Exception):
+    """The command cannot be carried out; the text is one line for the person who typed it."""
+
+
+def write_json(value: Any, *, line: bool = False) -> None:
+    """Write ``value`` for a program: indented, or with ``line`` as one line."""
+    sys.stdout.write(to_json(value, indent=None if line else 2).decode() + "\n")
+    sys.stdout.flush()
+
+
+def local_time(instant: datetime) -> str:
+    """An instant in the tenant's zone (``HOUFU_ZONE``, by default Asia/Shanghai)."""
+    return instant.astimezone(_zone()).strftime("%Y-%m-%d %H:%M:%S")
+
+
+def instant_of(text: str) -> datetime:
+    """An ISO 8601 instant; without an offset it is meant in the tenant's zone."""
+    try:
+        instant = datetime.fromisoformat(text)
+    except ValueError:
+        raise Complaint(f"{text!r} is no instant such as 2027-03-01T09:00+08:00") from None
+    return (instant if instant.tzinfo else instant.replace(tzinfo=_zone())).astimezone(UTC)
+
+
+def duration_of(text: str) -> timedelta:
+    """A length of time such as ``30d``, ``2h`` or ``1d12h``."""
+    found = _DURATION.match(text)
+    if not text or found is None:
+        raise Complaint(f"{text!r} is no length of time such as 30d, 2h or 1d12h")
+    days, hours, minutes = (int(part or 0) for part in found.groups())
+    return timedelta(days=days, hours=hours, minutes=minutes)
+
+
+def facts(body: Mapping[str, Any], most: int = 5) -> str:
+    """What a payload says, in a few words: no ids, no parts, amounts with their decimals."""
+    said = []
+    for name, value in body.items():
+        if name.endswith(("_id", "_ref", "_at", "_on", "_version", "_proof")) or name in _UNSAID:
+            continue
+        if isinstance(value, list) and value and all(isinstance(one, str) for one in value):
+            said.append(f"{name} {', '.join(value)}")
+        elif isinstance(value, int) and name in _AMOUNTS:
+            said.append(f"{name} {value / 100:.2f}")
+        elif isinstance(value, str | int) and value != "":
+            said.append(f"{name} {value}")
+    return " · ".join(said[:most])
+
+
+_UNSAID = {"currency", "kind", "product", "instalments", "cause", "score", "score_delta", "mode", "ask", "message"}
+_AMOUNTS = {
+    "amount",
+    "amount_due",
+    "available",
+    "fee",
+    "freight",
+    "held",
+    "limit",
+    "outstanding_principal",
+    "paid",
+    "principal",
+    "refunded",
+    "released_amount",
+    "used",
+}
+
+
+def _zone() -> ZoneInfo:
+    name = os.environ.get("HOUFU_ZONE", "Asia/Shanghai")
+    try:
+        return ZoneInfo(name)
+    except (ValueError, OSError):
+        raise Complaint(f"HOUFU_ZONE: there is no time zone {name!r}") from None
