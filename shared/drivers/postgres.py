@@ -48,6 +48,10 @@ SCHEMA_CLASSES = frozenset({"3F", "42"})
 """SQLSTATE classes that blame the schema: what a statement names is not there, or not as this build expects it."""
 
 
+PLANNING = {"enable_seqscan": "off", "jit": "off"}
+"""Every statement goes by keys, whatever the statistics said of a table that was empty when its plan was made."""
+
+
 class SchemaBehind(Unavailable):
     """The schema does not fit this build: not bad data, and not cured by waiting, only by ``houfu migrate``."""
 
@@ -91,9 +95,9 @@ class PostgresDatabase:
         """Connect; :class:`Unavailable` if that fails.
 
         ``schema`` sets the search path where the role does not. pgbouncer below 1.21 needs ``statement_cache_size=0``,
-        and limits of None.
+        limits of None, and to be told to ignore the start-up parameters of :data:`PLANNING`.
         """
-        settings = {"application_name": f"houfu-{service}", **(limits or SessionLimits()).settings()}
+        settings = {"application_name": f"houfu-{service}", **PLANNING, **(limits or SessionLimits()).settings()}
         if schema is not None:
             settings["search_path"] = f'"{schema}"'
         with _answering(f"connecting {service} to its database"):

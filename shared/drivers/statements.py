@@ -4,7 +4,8 @@ Table names are unqualified: the connection's ``search_path`` is the service's s
 fields are quoted. Statements about rows and entries are built once per class and kept.
 
 A plan is made once and kept, often while a table is still empty, where every plan looks equally good. ``LATERAL`` with
-``OFFSET 0`` (or ``FOR UPDATE``) leaves only one: for each key, one look into the index on keys.
+``OFFSET 0`` (or ``FOR UPDATE``) leaves only one: for each key, one look into the index on keys. Where there can be no
+``LATERAL``, the sessions' ``enable_seqscan = off`` decides.
 """
 
 from __future__ import annotations
@@ -180,16 +181,12 @@ WHERE until = 'OPERATOR' AND fingerprint = $1 AND fingerprint <> '' AND ($2::tim
 """
 
 LET_GO = """
-DELETE FROM held WHERE ctid = ANY(ARRAY(
-    SELECT released.ctid FROM unnest($1::bigint[]) AS gone (of_seq) CROSS JOIN LATERAL (
-        SELECT ctid FROM held WHERE seq = of_seq FOR UPDATE
-    ) AS released
-    UNION ALL
-    SELECT disarmed.ctid
+DELETE FROM held WHERE seq = ANY($1::bigint[] || ARRAY(
+    SELECT armed.seq
     FROM unnest($2::text::text[], $3::text::text[], $4::text::text[]) AS gone (of_key, of_kind, of_subject)
     CROSS JOIN LATERAL (
-        SELECT ctid FROM held WHERE key = of_key AND kind = of_kind AND subject = of_subject AND until = 'TIME' FOR UPDATE
-    ) AS disarmed
+        SELECT seq FROM held WHERE key = of_key AND kind = of_kind AND subject = of_subject AND until = 'TIME' OFFSET 0
+    ) AS armed
 ))
 """
 """Released ones by ``seq``, disarmed deadlines by (key, kind, subject)."""
@@ -299,9 +296,7 @@ ATTEMPTS = f"SELECT {_names(ATTEMPT.columns)} FROM attempt WHERE lane = ANY($1::
 END_ATTEMPTS = f"{_WITHOUT_WAITING} DELETE FROM attempt USING lazily WHERE lane = ANY($1::int[])"  # noqa: S608
 
 PRUNE = """
-DELETE FROM inbox WHERE ctid = ANY(ARRAY(
-    SELECT ctid FROM inbox WHERE at < $1 ORDER BY at LIMIT $2 FOR UPDATE SKIP LOCKED
-))
+DELETE FROM inbox WHERE id = ANY(ARRAY(SELECT id FROM inbox WHERE at < $1 ORDER BY at LIMIT $2 FOR UPDATE SKIP LOCKED))
 """
 
 SPEAK = "UPDATE held SET word = $2 WHERE seq = $1 AND until = 'OPERATOR'"

@@ -11,6 +11,7 @@ import logging
 import random
 from collections.abc import Iterable, Sequence
 from contextlib import suppress
+from datetime import timedelta
 from time import monotonic
 from typing import Any
 
@@ -35,6 +36,10 @@ log = logging.getLogger(__name__)
 COMMIT_TIMEOUT_S = 5.0
 REST_MIN_S = 0.1
 REST_MAX_S = 5.0
+STOPPED_PAUSE_S = 1.0
+"""Pause between two looks at a line that is stopped."""
+
+FORGET_EVERY_S = 600.0
 IDLE_PAUSE_S = 0.05
 """Pause between two looks at what is due while nothing arrives."""
 
@@ -51,7 +56,15 @@ class Subscription(ConsumerRebalanceListener):  # type: ignore[misc]
     """Owns the subscriber of one service process. All turns go through one lock."""
 
     def __init__(
-        self, broker: KafkaBroker, worker: Worker, stream: KafkaLog, *, topics: Sequence[str], group: str, records: int
+        self,
+        broker: KafkaBroker,
+        worker: Worker,
+        stream: KafkaLog,
+        *,
+        topics: Sequence[str],
+        group: str,
+        records: int,
+        remembered: timedelta,
     ) -> None:
         self._worker = worker
         self._stream = stream
@@ -61,6 +74,8 @@ class Subscription(ConsumerRebalanceListener):  # type: ignore[misc]
         self._expected: dict[TopicPartition, int] = {}
         self._gaps: dict[TopicPartition, int] = {}
         self._failures = 0
+        self._remembered = remembered
+        self._forgot_at = monotonic()
         self._idling: asyncio.Task[None] | None = None
         self.ended_at = monotonic()
         """When a turn last ended, well or badly (of the monotonic clock)."""
@@ -181,6 +196,7 @@ class Subscription(ConsumerRebalanceListener):  # type: ignore[misc]
                 self.trouble = None if self._expected else self.trouble
             except LineStopped as stopped:
                 self.trouble = f"the line is stopped: {stopped}"
+                await asyncio.sleep(STOPPED_PAUSE_S)
                 await self._rewind()
             except Unavailable as silence:
                 self.trouble = str(silence)
@@ -255,11 +271,11 @@ class Subscription(ConsumerRebalanceListener):  # type: ignore[misc]
                     while busy and self._expected:
                         busy = await self._worker.idle()
                         self.ended_at = monotonic()
-                        if self.trouble is not None:
-                            self.trouble = None
+                        self.trouble = None
+                await self._forget()
             except LineStopped as stopped:
                 self.trouble = f"the line is stopped: {stopped}"
-                await asyncio.sleep(REST_MAX_S / 5)
+                await asyncio.sleep(STOPPED_PAUSE_S)
             except Unavailable as silence:
                 self.trouble = str(silence)
                 await self._rest(silence)
@@ -267,6 +283,12 @@ class Subscription(ConsumerRebalanceListener):  # type: ignore[misc]
                 self.trouble = f"{type(defect).__name__}: {defect}"
                 log.exception("looking after what is due failed in a way nobody foresaw")
                 await self._rest(defect)
+
+    async def _forget(self) -> None:
+        """Now and then, remove what the inbox has kept long enough."""
+        if monotonic() - self._forgot_at > FORGET_EVERY_S:
+            self._forgot_at = monotonic()
+            await self._worker.forget(self._remembered)
 
     async def _rest(self, reason: Exception) -> None:
         """Back off, longer each time, with jitter; well under the poll interval."""

@@ -8,7 +8,7 @@ it comes up when.
 from __future__ import annotations
 
 from base64 import b64decode, b64encode
-from collections.abc import Iterable, Iterator
+from collections.abc import Iterator
 from dataclasses import dataclass, field, replace
 from datetime import UTC, datetime, timedelta
 from functools import cache
@@ -116,19 +116,21 @@ class Agenda:
     waiting: list[Held] = field(default_factory=list)
     dead: list[Held] = field(default_factory=list)
 
-    def admit(self, held: Iterable[Held]) -> None:
-        """Take over what the database holds for the key, unless this turn knows better."""
-        for one in held:
-            match one.until:
-                case Until.TIME:
-                    if (one.kind, one.subject) not in self.touched:
-                        self.deadlines.setdefault((one.kind, one.subject), one)
-                case Until.ROW:
-                    self.waiting.append(one)
-                case Until.OPERATOR:
-                    self.dead.append(one)
-                case Until.BEHIND:
-                    pass
+    def admit(self, held: Held) -> None:
+        """Take over one thing the database holds for the key."""
+        match held.until:
+            case Until.TIME:
+                self.deadlines[held.kind, held.subject] = held
+            case Until.ROW:
+                self.waiting.append(held)
+            case Until.OPERATOR:
+                self.dead.append(held)
+            case Until.BEHIND:
+                raise ValueError("what is parked behind a dead letter is no part of the agenda")
+
+    def coming(self) -> list[Held]:
+        """Everything that may come up in this turn."""
+        return [*self.deadlines.values(), *self.waiting, *self.spoken()]
 
     @property
     def parked(self) -> bool:

@@ -44,10 +44,6 @@ class Arrival:
     horizon: datetime
     lane: int
 
-    @property
-    def is_command(self) -> bool:
-        return isinstance(self.message, Command)
-
 
 @dataclass(slots=True)
 class Defect:
@@ -93,7 +89,7 @@ class Intake:
         """Read one record; whatever is wrong with it comes back as a :class:`Defect`."""
         envelope = None
         try:
-            if record.topic != self._commands and (skipped := self._uninteresting(record)):
+            if not self.is_command(record) and (skipped := self._uninteresting(record)):
                 return skipped
             envelope = Envelope.parse(record.headers, record.key)
             return self._arrival(record, envelope)
@@ -105,6 +101,10 @@ class Intake:
             return self._defect(record, envelope, "SCHEMA_VIOLATION", _violations(defect))
         except Exception as defect:  # noqa: BLE001 - no record may ever stop its neighbours
             return self._defect(record, envelope, "UNREADABLE", f"{type(defect).__name__}: {defect}")
+
+    def is_command(self, record: Record) -> bool:
+        """Whether the record stands on this service's command topic."""
+        return record.topic == self._commands
 
     def _uninteresting(self, record: Record) -> Skipped | None:
         stated = next((value for name, value in record.headers if name == "ce_type"), None)
@@ -154,7 +154,7 @@ class Intake:
             envelope=envelope,
             digest=_digest(envelope.type if envelope else "", record.key, record.value or b""),
             now=self._clock.business(record.broker_time),
-            lane=record.partition if envelope is None else home_partition(envelope.key, self._partitions),
+            lane=home_partition(envelope.key if envelope else "", self._partitions),
         )
 
 

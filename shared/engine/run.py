@@ -1,7 +1,7 @@
 """Step 4 of a turn: run the handlers, in order, over the working set.
 
-Between two messages of a key its deadlines come up, waiting events wake, dead letters park it. A handler's yields are
-collected first and applied only when it has ended, so one that raises has done nothing.
+Between two messages of a key its deadlines come up, waiting events wake, dead letters park it. Whatever happens to one
+message, its neighbours of other keys go on.
 """
 
 from __future__ import annotations
@@ -10,11 +10,9 @@ from collections import defaultdict
 from collections.abc import Awaitable, Callable, Iterable, Mapping
 from dataclasses import replace
 from datetime import datetime
-from itertools import islice
 from typing import Any
 
-from shared.contracts.envelope import Envelope
-from shared.contracts.message import Command, Event, message_type
+from shared.contracts.message import Command
 from shared.engine.breaker import explain, fingerprint
 from shared.engine.held import (
     ROW_PATIENCE,
@@ -28,7 +26,7 @@ from shared.engine.held import (
     unpack_record,
 )
 from shared.engine.intake import Arrival, Defect, Intake, content_of
-from shared.engine.outbox import Sender, pack
+from shared.engine.outbox import pack
 from shared.engine.ports import (
     DETAIL_MAX,
     Changes,
@@ -41,19 +39,21 @@ from shared.engine.ports import (
     Wanted,
     Word,
 )
-from shared.engine.service import Service, Yielded
+from shared.engine.reaction import Reaction, react
+from shared.engine.sender import Sender
+from shared.engine.service import Service
 from shared.engine.signature import AllLive, ById, Need, Resource
-from shared.engine.vocabulary import Cause, Deadline, Disarm, Due, Entry, Rejected, Row
+from shared.engine.vocabulary import Cause, Deadline, Due, Entry, Rejected, Row
 from shared.engine.working_set import WorkingSet, missing_row
-from shared.kernel.ids import derived_id
 
-__all__ = ["YIELDS_MAX", "Probe", "ProcessKilled", "Run"]
+__all__ = ["Probe", "ProcessKilled", "Run"]
 
 Probe = Callable[["Run", Work], Awaitable[None]]
 """Called after every message that was handled well; used to find the one whose data the database refuses."""
 
-YIELDS_MAX = 1000
-"""A handler that yields more than this ran away."""
+
+class ProcessKilled(Exception):
+    """Handling this record ended the process, again and again."""
 
 
 class _RowMissing(Exception):
@@ -62,22 +62,11 @@ class _RowMissing(Exception):
         self.need = need
 
 
-class ProcessKilled(Exception):
-    """Handling this record ended the process, again and again."""
-
-
-def _reason(error: BaseException) -> str:
-    match error:
-        case DataRefused():
-            return "DATA_REFUSED"
-        case ProcessKilled():
-            return "PROCESS_KILLED"
-        case _:
-            return "HANDLER_FAILED"
-
-
 class Run:
-    """One turn's handling. Afterwards ``changes`` holds everything to save and ``outgoing`` what to publish."""
+    """One turn's handling. Afterwards :meth:`changes` is what to save and ``outgoing`` what to publish, by lane.
+
+    Messages whose id is ``condemned`` fail with the given error instead of being handled.
+    """
 
     def __init__(
         self,
@@ -96,10 +85,11 @@ class Run:
         self._probe = probe
         self._rows = WorkingSet()
         self._agendas: dict[str, Agenda] = {}
-        self._entries: dict[type[Entry], list[Entry]] = defaultdict(list)
         self._ledger = HeldLedger()
+        self._entries: dict[type[Entry], list[Entry]] = defaultdict(list)
         self.outgoing: dict[int, list[Outgoing]] = defaultdict(list)
         self.failures: list[tuple[str, str]] = []
+        """(fingerprint, key) of every message a handler or the database failed on."""
         self.handled = 0
 
     # ------------------------------------------------------------------ loading
@@ -107,16 +97,14 @@ class Run:
     async def prepare(self, works: Iterable[Work], keys: Iterable[str], horizon: datetime) -> None:
         """Load what the keys hold and, in one round, every row the fresh messages and the held ones need."""
         names = sorted(set(keys))
-        for name in names:
-            self._agendas.setdefault(name, Agenda(name))
+        self._agendas = {name: Agenda(name) for name in names}
         for held in await self._transaction.held(names, horizon):
-            self._agendas[held.key].admit([held])
-        coming = [work for name in names for work in self._coming(self._agendas[name])]
+            self._agendas[held.key].admit(held)
+        coming = [work for agenda in self._agendas.values() for work in self._coming(agenda)]
         await self._load([*works, *coming])
 
     def _coming(self, agenda: Agenda) -> list[Work]:
-        held = [*agenda.deadlines.values(), *agenda.waiting, *agenda.spoken()]
-        return [work for one in held if isinstance(work := self._work(one), Work)]
+        return [work for held in agenda.coming() if isinstance(work := self._work(held), Work)]
 
     async def _load(self, works: Iterable[Work]) -> None:
         wanted: dict[type[Row], Wanted] = {}
@@ -162,9 +150,9 @@ class Run:
     async def _drain(self, agenda: Agenda, horizon: datetime) -> None:
         while not agenda.parked and (held := agenda.next_due(horizon)) is not None:
             agenda.disarm(held.kind, held.subject)
-            await self._come_up(agenda, replace(held, seq=0))
+            await self._come_up(replace(held, seq=0))
 
-    async def _come_up(self, agenda: Agenda, held: Held) -> None:
+    async def _come_up(self, held: Held) -> None:
         """Handle a held message that is no longer held."""
         match self._work(held):
             case Work() as work:
@@ -174,14 +162,21 @@ class Run:
             case None:
                 self._bury(held, "UNKNOWN_TYPE", "nobody reacts to it in this build")
 
+    async def _wake(self, agenda: Agenda, saved: set[str]) -> None:
+        """Handle the events that waited for these rows, in arrival order; one that must wait again keeps its place."""
+        while not agenda.parked and (held := agenda.woken_by(saved)) is not None:
+            agenda.waiting.remove(held)
+            self._ledger.release(held)
+            await self._come_up(held)
+
     async def _obey(self, agenda: Agenda, dead: Held) -> None:
         """Do what an operator said about a dead letter, then go on with what stood behind it."""
         agenda.dead.remove(dead)
         self._ledger.release(dead)
         if dead.word is Word.REDRIVE:
-            await self._come_up(agenda, dead)
+            await self._come_up(dead)
         elif isinstance(work := self._work(dead), Work) and isinstance(work.message, Command):
-            self._reject(work, Rejected("DISCARDED", "an operator discarded this command"))
+            self._refuse(work, Rejected("DISCARDED", "an operator discarded this command"))
         if dead.parks:
             await self._go_on(agenda)
 
@@ -194,27 +189,31 @@ class Run:
             if agenda.parked:
                 return
             self._ledger.release(behind)
-            await self._come_up(agenda, behind)
+            await self._come_up(behind)
+            if isinstance(work, Work):
+                await self._drain(agenda, work.horizon)
 
     # ------------------------------------------------------------------ one message
 
     async def _apply(self, work: Work) -> None:
+        """Run the handler and apply what it yielded; a handler that raises has done nothing."""
         self.handled += 1
         await self._load([work])
         try:
             if work.id in self._condemned:
                 raise self._condemned[work.id]
             arguments = [self._argument(need, work) for need in work.handler.signature.needs]
-            yields = list(islice(work.handler.react(work.message, *arguments), YIELDS_MAX + 1))
-            effects = self._effects(work, yields)
+            reaction = react(work, arguments, self._service.emits)
+            messages = [self._sender.event(event, work, index) for index, event in enumerate(reaction.events)]
         except Rejected as rejected:
-            self._reject(work, rejected)
+            self._refuse(work, rejected)
         except _RowMissing as missing:
-            self._without(work, missing.need)
+            self._do_without(work, missing.need)
         except Exception as error:  # noqa: BLE001 - whatever a handler raises concerns its key alone
             self._fail(work, error)
         else:
-            await self._commit(work, yields, effects)
+            self.outgoing[work.lane].extend(messages)
+            await self._commit(work, reaction)
             if self._probe is not None:
                 await self._probe(self, work)
 
@@ -230,102 +229,42 @@ class Run:
             case Resource():
                 return self._service.resources[need.type]
             case _:
-                return work.now if need.name == "now" else self._cause(work)
+                return work.now if need.name == "now" else _cause(work)
 
-    def _cause(self, work: Work) -> Cause:
-        if isinstance(work.message, Command) and work.record is not None and work.record.value is not None:
-            return Cause(work.id, content_of(work.message, work.record.value))
-        return Cause(work.id)
-
-    def _effects(self, work: Work, yields: list[Yielded]) -> list[Outgoing]:
-        """The messages among the yields in their final form; raises on whatever a handler must not yield."""
-        if len(yields) > YIELDS_MAX:
-            raise RuntimeError(f"yields more than {YIELDS_MAX} things")
-        outgoing: list[Outgoing] = []
-        for one in yields:
-            match one:
-                case Event():
-                    if type(one) not in self._service.emits:
-                        raise TypeError(f"{type(one).__name__} is not among the events this service emits")
-                    outgoing.append(self._message(work, one, len(outgoing)))
-                case Row() | Entry() if getattr(one, one.OWNER) != work.key:
-                    raise ValueError(f"yields a {type(one).__name__} of another owner than the message's key")
-                case Deadline() if one.message.key != work.key:
-                    raise ValueError(f"arms {one.message.KIND} for another owner than the message's key")
-                case Row() | Entry() | Deadline() | Disarm():
-                    pass
-                case _:
-                    raise TypeError(f"yields a {type(one).__name__}, which is not in the vocabulary")
-        if isinstance(work.message, Command) and not outgoing:
-            raise RuntimeError("a command's handler must yield an event or raise Rejected")
-        return outgoing
-
-    def _message(self, work: Work, event: Event, index: int, subject: str | None = None) -> Outgoing:
-        return self._sender.event(
-            event,
-            derived_id(work.id, index),
-            work.now,
-            correlation_id=work.correlation_id,
-            causation_id=work.causation_id,
-            deadline=work.deadline,
-            traceparent=work.traceparent,
-            subject=subject,
-        )
-
-    async def _commit(self, work: Work, yields: list[Yielded], effects: list[Outgoing]) -> None:
+    async def _commit(self, work: Work, reaction: Reaction) -> None:
         agenda = self._agendas[work.key]
-        saved: set[str] = set()
-        for index, one in enumerate(yields):
-            match one:
-                case Row():
-                    self._rows.put(one)
-                    saved.add(row_name(RowKey(type(one), *one.identity())))
-                case Entry():
-                    self._entries[type(one)].append(one)
-                case Deadline():
-                    agenda.arm(held_deadline(one, work, index))
-                case Disarm():
-                    agenda.disarm(one.kind.KIND, one.subject)
-        self.outgoing[work.lane].extend(effects)
+        for row in reaction.rows:
+            self._rows.put(row)
+        for entry in reaction.entries:
+            self._entries[type(entry)].append(entry)
+        for index, one in enumerate(reaction.timing):
+            if isinstance(one, Deadline):
+                agenda.arm(held_deadline(one, work, index))
+            else:
+                agenda.disarm(one.kind.KIND, one.subject)
         if agenda.waiting:
-            await self._wake(agenda, saved)
-
-    async def _wake(self, agenda: Agenda, saved: set[str]) -> None:
-        """Run the events that waited for these rows, in arrival order; one that must wait again keeps its place."""
-        while not agenda.parked and (held := agenda.woken_by(saved)) is not None:
-            agenda.waiting.remove(held)
-            self._ledger.release(held)
-            await self._come_up(agenda, held)
+            await self._wake(agenda, {row_name(RowKey(type(row), *row.identity())) for row in reaction.rows})
 
     # ------------------------------------------------------------------ other outcomes
 
-    def _reject(self, work: Work, rejected: Rejected) -> None:
+    def _refuse(self, work: Work, rejected: Rejected) -> None:
         """Answer a command with its refusal; from anything but a command a refusal is a failure."""
-        if not isinstance(work.message, Command):
+        if isinstance(work.message, Command):
+            self.outgoing[work.lane].append(self._sender.refusal(rejected, work))
+        else:
             self._fail(work, rejected)
-            return
-        rejection = self._service.rejected.of(
-            command_id=work.id,
-            command_type=work.message.TYPE,
-            owner={work.message.KEY: work.key},
-            code=rejected.code,
-            message=rejected.message,
-            details=rejected.details,
-        )
-        subject = str(getattr(work.message, work.message.SUBJECT))
-        self.outgoing[work.lane].append(self._message(work, rejection, 0, subject))
 
-    def _without(self, work: Work, need: ById) -> None:
+    def _do_without(self, work: Work, need: ById) -> None:
         """A row a message requires does not exist: a command is refused, an event waits, a deadline has failed."""
         if isinstance(work.message, Command):
-            self._reject(work, Rejected(need.row.UNKNOWN))
+            self._refuse(work, Rejected(need.row.UNKNOWN))
         elif isinstance(work.message, Due):
             self._fail(work, LookupError(f"the {need.row.__name__} of an armed deadline does not exist"))
         else:
             self._hold(work, Until.ROW, row_name(missing_row(need, work.message)))
 
     def _hold(self, work: Work, until: Until, waits_for: str = "") -> None:
-        held = replace(self._held_form(work), until=until, waits_for=waits_for)
+        held = replace(_held_form(work), until=until, waits_for=waits_for)
         self._ledger.keep(held)
         if until is Until.ROW:
             self._agendas[work.key].wait(held)
@@ -334,14 +273,7 @@ class Run:
         """A handler or the database failed on this message: a dead letter that parks its key."""
         mark = fingerprint(error, work.handler.name)
         self.failures.append((mark, work.key))
-        self._bury(self._held_form(work), _reason(error), explain(error), mark)
-
-    def _held_form(self, work: Work) -> Held:
-        if work.held is not None:
-            return work.held
-        if work.record is None:
-            raise TypeError("a message comes from a record or was held")
-        return held_record(work.record, key=work.key, lane=work.lane, message_id=work.id, at=work.horizon)
+        self._bury(_held_form(work), _reason(error), explain(error), mark)
 
     def _bury(self, held: Held, reason: str, detail: str, mark: str = "") -> None:
         """Keep a dead letter and give notice of it."""
@@ -349,51 +281,23 @@ class Run:
         self._ledger.keep(dead)
         if held.key in self._agendas:
             self._agendas[held.key].dead.append(dead)
-        self.outgoing[held.lane].append(self._sender.dead_letter(dead, held.due_at or held.held_at))
+        self.outgoing[held.lane].append(self._sender.dead_letter(dead))
 
     # ------------------------------------------------------------------ records that never reach a handler
 
     def defective(self, defect: Defect) -> None:
         """An unreadable record: a dead letter that parks nobody; a command with a readable envelope is answered."""
         envelope = defect.envelope
-        held = held_record(
-            defect.record,
-            key=envelope.key if envelope else "",
-            lane=defect.lane,
-            message_id=envelope.id if envelope else "",
-            at=defect.now,
-        )
+        key, message_id = (envelope.key, envelope.id) if envelope else ("", "")
+        held = held_record(defect.record, key=key, lane=defect.lane, message_id=message_id, at=defect.now)
         self._bury(held, defect.reason, defect.detail)
-        if envelope is not None and defect.record.topic == f"{self._service.name}.commands":
-            self._answer(envelope, defect, "MALFORMED", {"reason": defect.reason})
+        if envelope is not None and self._intake.is_command(defect.record):
+            self.outgoing[defect.lane].append(self._sender.malformed(defect, envelope))
 
-    def reused(self, arrival: Arrival | Defect) -> None:
-        """A command's id came again with other content: its second sender is told (H-3)."""
-        if arrival.envelope is not None and arrival.record.topic == f"{self._service.name}.commands":
-            self._answer(arrival.envelope, arrival, "ID_REUSED", {"digest": arrival.digest.hex()})
-
-    def _answer(self, envelope: Envelope, of: Arrival | Defect, code: str, details: dict[str, Any]) -> None:
-        kind = message_type(envelope.type)
-        rejection = self._service.rejected.of(
-            command_id=envelope.id,
-            command_type=envelope.type,
-            owner={kind.KEY if kind else "buyer_id": envelope.key},
-            code=code,
-            message=of.detail if isinstance(of, Defect) else "this id was used for another command",
-            details=details,
-        )
-        cause = f"{envelope.id}:{of.digest.hex()}" if code == "ID_REUSED" else envelope.id
-        self.outgoing[of.lane].append(
-            self._sender.event(
-                rejection,
-                derived_id(cause, 0),
-                of.now,
-                correlation_id=envelope.correlation_id,
-                causation_id=envelope.id,
-                traceparent=envelope.traceparent,
-                subject=envelope.subject,
-            )
-        )
+    def reused(self, second: Arrival | Defect) -> None:
+        """An id came again with other content: if it is a command's, its second sender is told (H-3)."""
+        if second.envelope is not None and self._intake.is_command(second.record):
+            self.outgoing[second.lane].append(self._sender.reused(second, second.envelope))
 
     # ------------------------------------------------------------------ the end
 
@@ -409,3 +313,27 @@ class Run:
             released=self._ledger.released(),
             outbox={lane: pack(messages) for lane, messages in self.outgoing.items() if messages},
         )
+
+
+def _cause(work: Work) -> Cause:
+    if isinstance(work.message, Command) and work.record is not None and work.record.value is not None:
+        return Cause(work.id, content_of(work.message, work.record.value))
+    return Cause(work.id)
+
+
+def _held_form(work: Work) -> Held:
+    if work.held is not None:
+        return work.held
+    if work.record is None:
+        raise TypeError("a message comes from a record or was held")
+    return held_record(work.record, key=work.key, lane=work.lane, message_id=work.id, at=work.horizon)
+
+
+def _reason(error: BaseException) -> str:
+    match error:
+        case DataRefused():
+            return "DATA_REFUSED"
+        case ProcessKilled():
+            return "PROCESS_KILLED"
+        case _:
+            return "HANDLER_FAILED"

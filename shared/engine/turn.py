@@ -13,7 +13,7 @@ from datetime import UTC, datetime
 from shared.engine.breaker import Breaker, LineStopped
 from shared.engine.held import ROW_PATIENCE, Work
 from shared.engine.intake import Arrival, Defect, Intake, Skipped
-from shared.engine.outbox import Sender, unpack
+from shared.engine.outbox import unpack
 from shared.engine.ports import (
     Appearance,
     Clock,
@@ -27,6 +27,7 @@ from shared.engine.ports import (
     Transaction,
 )
 from shared.engine.run import Run
+from shared.engine.sender import Sender
 from shared.engine.service import Service
 from shared.kernel.partition import home_partition
 

@@ -10,12 +10,11 @@ import logging
 from collections import defaultdict
 from collections.abc import Awaitable, Callable, Iterable, Mapping, Sequence
 from dataclasses import dataclass, field
-from datetime import datetime
+from datetime import datetime, timedelta
 
 from shared.engine.breaker import Breaker, LineStopped, Tripped
 from shared.engine.held import ROW_PATIENCE
 from shared.engine.intake import Arrival, Intake, Skipped
-from shared.engine.outbox import Sender
 from shared.engine.ports import (
     Attempt,
     Clock,
@@ -28,6 +27,7 @@ from shared.engine.ports import (
     TopicPartition,
 )
 from shared.engine.run import ProcessKilled
+from shared.engine.sender import Sender
 from shared.engine.service import Service
 from shared.engine.turn import DUE_KEYS_MAX, Culprit, Outcome, Reading, Turn
 from shared.kernel.partition import home_partition
@@ -38,6 +38,9 @@ log = logging.getLogger(__name__)
 
 TRIES_MAX = 3
 """A record whose turn never ended this many times is a dead letter."""
+
+FORGOTTEN_MAX = 10_000
+"""Most inbox rows removed at a time."""
 
 Condemned = Mapping[str, BaseException]
 Take = Callable[[Condemned, bool], Awaitable[Outcome]]
@@ -90,7 +93,7 @@ class Worker:
         self._partitions = partitions
         self._breaker = breaker
         self._intake = Intake(service, clock, partitions)
-        sender = Sender(service.name, partitions)
+        sender = Sender(service, partitions)
         self._turn = Turn(service, database, clock, self._intake, sender, breaker, partitions)
         self._lanes: dict[int, _Lane] = {}
         self.positions: dict[TopicPartition, Position] = {}
@@ -169,6 +172,10 @@ class Worker:
         ends = await self._stream.ends(TopicPartition(topic, lane) for topic in self._service.topics for lane in lanes)
         outcome = await self._time(lanes, now, ends, {}, DUE_KEYS_MAX)
         return bool(outcome.handled or outcome.outgoing)
+
+    async def forget(self, older_than: timedelta) -> int:
+        """Remove inbox rows older than that, a bounded number at a time; returns how many went."""
+        return await self._database.prune(await self._clock.now() - older_than, FORGOTTEN_MAX)
 
     async def _lanes_to_visit(self, now: datetime) -> list[int]:
         async with self._database.turn() as transaction:

@@ -15,6 +15,7 @@ import sys
 from collections.abc import AsyncIterator, Callable, Iterable, Sequence
 from contextlib import AsyncExitStack, asynccontextmanager
 from dataclasses import asdict
+from datetime import timedelta
 from hashlib import blake2b
 from pathlib import Path
 from types import FrameType
@@ -133,6 +134,7 @@ async def _subscribed(
         topics=service.topics,
         group=f"houfu.{service.name}",
         records=settings.turn_records,
+        remembered=timedelta(days=settings.inbox_days),
     )
     watchdog = Watchdog(
         settings.kafka_bootstrap,

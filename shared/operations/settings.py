@@ -30,6 +30,12 @@ class ServiceSettings(BaseSettings):
         default="", description="Names this build; another build resumes a stopped line. Default: a digest of the code"
     )
     turn_records: int = Field(default=500, ge=1, le=5000, description="Most records one turn handles")
+    inbox_days: int = Field(
+        default=31,
+        ge=1,
+        le=3650,
+        description="Days ids of handled messages are remembered; commands stay 30",
+    )
     breaker_keys: int = Field(default=20, ge=2, le=10_000, description="Distinct keys failing alike that stop the line")
     stall_s: float = Field(
         default=30, ge=5, le=600, description="With lag and no turn ended for this long the process exits"

@@ -67,7 +67,7 @@ def upgrade() -> None:
         CREATE INDEX held_behind ON held (key, seq) WHERE until = 'BEHIND';
         CREATE INDEX held_waiting_by_age ON held (lane, held_at) WHERE until = 'ROW';
         CREATE INDEX held_dead_letter ON held (seq) WHERE until = 'OPERATOR';
-        CREATE INDEX held_failing ON held (fingerprint, held_at) WHERE until = 'OPERATOR' AND fingerprint <> '';
+        CREATE INDEX held_parking ON held (key, fingerprint, held_at) WHERE until = 'OPERATOR' AND fingerprint <> '';
         CREATE INDEX held_spoken ON held (lane) WHERE word IS NOT NULL;
 
         -- A turn that began and has not ended: what a process killer leaves behind.
