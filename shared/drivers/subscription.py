@@ -40,6 +40,14 @@ STOPPED_PAUSE_S = 1.0
 """Pause between two looks at a line that is stopped."""
 
 FORGET_EVERY_S = 600.0
+"""Pause between two removals of what the inbox has kept long enough."""
+
+BUSY_S = 0.03
+"""While the last batch is younger than this, more are likely waiting, and what is due may wait a little too."""
+
+OVERDUE_S = 1.0
+"""Longest time that what is due waits for a pause between batches."""
+
 IDLE_PAUSE_S = 0.05
 """Pause between two looks at what is due while nothing arrives."""
 
@@ -76,6 +84,7 @@ class Subscription(ConsumerRebalanceListener):  # type: ignore[misc]
         self._failures = 0
         self._remembered = remembered
         self._forgot_at = monotonic()
+        self._received_at = 0.0
         self._idling: asyncio.Task[None] | None = None
         self.ended_at = monotonic()
         """When a turn last ended, well or badly (of the monotonic clock)."""
@@ -208,7 +217,7 @@ class Subscription(ConsumerRebalanceListener):  # type: ignore[misc]
                 await self._rest(defect)
                 await self._rewind()
             finally:
-                self.ended_at = monotonic()
+                self.ended_at = self._received_at = monotonic()
         await self._commit()
 
     def _next_in_line(self, batch: Iterable[Any], generation: int) -> list[Record]:
@@ -263,8 +272,12 @@ class Subscription(ConsumerRebalanceListener):  # type: ignore[misc]
     # ------------------------------------------------------------------ time
 
     async def _idle_for_ever(self) -> None:
+        looked_at = monotonic()
         while True:
             await asyncio.sleep(IDLE_PAUSE_S)
+            if monotonic() - self._received_at < BUSY_S and monotonic() - looked_at < OVERDUE_S:
+                continue
+            looked_at = monotonic()
             try:
                 async with self._lock:
                     busy = True

@@ -30,6 +30,7 @@ from shared.drivers.clock import clock_of
 from shared.drivers.kafka import KafkaLog
 from shared.drivers.migrate import pending
 from shared.drivers.postgres import PostgresDatabase
+from shared.drivers.schema import check_schema
 from shared.drivers.subscription import Subscription
 from shared.drivers.topics import TopicsUnfit, verify_topics
 from shared.drivers.watchdog import Watchdog
@@ -180,6 +181,10 @@ async def _checked_database(
         raise Unavailable(f"HOUFU_DSN: {silence}") from silence
     if behind:
         raise Misconfigured(f"the schema is behind ({', '.join(behind)}): run 'houfu migrate'")
+    async with database.connection("checking the schema") as connection:
+        defects = await check_schema(connection, service.row_types)
+    if defects:
+        raise Misconfigured(f"the schema does not fit this build: {'; '.join(defects)}")
     return database
 
 
