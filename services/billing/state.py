@@ -65,6 +65,8 @@ class Autopay:
     enabled: bool = True
     instrument: Instrument | None = None
     blocked: bool = False
+    told_by: tuple[str, ...] = ()
+    """Ids of the events that named a card: read once more, none of them brings back an old one or lifts a block."""
 
     @property
     def usable(self) -> bool:
@@ -74,7 +76,13 @@ class Autopay:
         """The same order on another instrument, which lifts the block; None keeps the present one."""
         if instrument is None or instrument == self.instrument:
             return self
-        return Autopay(self.enabled, instrument)
+        return replace(self, instrument=instrument, blocked=False)
+
+    def told(self, instrument: Instrument, event_id: str) -> Autopay:
+        """The same order after an event named a card; unchanged by one that was heard before."""
+        if event_id in self.told_by:
+            return self
+        return replace(self.paid_with(instrument), told_by=(*self.told_by, event_id))
 
 
 @dataclass(frozen=True, slots=True)

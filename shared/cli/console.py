@@ -15,7 +15,10 @@ from rich.console import Console
 
 __all__ = ["Complaint", "duration_of", "err", "facts", "instant_of", "local_time", "out", "write_json"]
 
-out = Console(highlight=False)
+PAPER_WIDTH = 160
+"""Columns where there is no terminal, as in a file."""
+
+out = Console(highlight=False, width=None if sys.stdout.isatty() else PAPER_WIDTH)
 err = Console(stderr=True, highlight=False)
 
 _DURATION = re.compile(r"^(?:(\d+)d)?(?:(\d+)h)?(?:(\d+)m)?$")
@@ -60,6 +63,8 @@ def facts(body: Mapping[str, Any], most: int = 5) -> str:
     for name, value in body.items():
         if name.endswith(("_id", "_ref", "_at", "_on", "_version", "_proof")) or name in _UNSAID:
             continue
+        if not value and name in _UNSAID_AT_ZERO:
+            continue
         if isinstance(value, list) and value and all(isinstance(one, str) for one in value):
             said.append(f"{name} {', '.join(value)}")
         elif isinstance(value, int) and name in _AMOUNTS:
@@ -69,7 +74,8 @@ def facts(body: Mapping[str, Any], most: int = 5) -> str:
     return " · ".join(said[:most])
 
 
-_UNSAID = {"currency", "kind", "product", "instalments", "cause", "score", "score_delta", "mode", "ask", "message"}
+_UNSAID = {"autopay", "currency", "kind", "product", "instalments", "score", "mode", "message", "waybill_no"}
+_UNSAID_AT_ZERO = {"ask", "fee", "freight", "paused", "released_amount", "refunded", "score_delta"}
 _AMOUNTS = {
     "amount",
     "amount_due",

@@ -102,7 +102,8 @@ async def _tell(teller: Teller, story: Story) -> list[Check]:
         out.print(f"▸ {text}", style="bold")
         history = await teller.history(story)
         for moment in history[shown:]:
-            out.print(_line(moment))
+            if step is not None or not isinstance(moment.message, Command):
+                out.print(_line(moment), soft_wrap=True)
         shown = len(history)
     checks = await teller.checks(story)
     for check in checks:

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import logging
 import sys
 from typing import Any
 
@@ -55,7 +56,8 @@ app.add_typer(demo.app)
 @app.callback()
 def houfu() -> None:
     """Houfu (后付): the pay-later commerce backbone."""
-    configure_logs("critical", "cli")  # a command says what went wrong itself, in one line
+    configure_logs("critical", "cli")
+    logging.getLogger("aiokafka").setLevel(logging.CRITICAL)  # a command says what went wrong itself, in one line
 
 
 if __name__ == "__main__":

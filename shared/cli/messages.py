@@ -91,7 +91,7 @@ def tail(
         ):
             async for one in passing:
                 if wanted(one):
-                    write_json(one.as_json(), line=True) if as_json else out.print(line_of(one))
+                    write_json(one.as_json(), line=True) if as_json else out.print(line_of(one), soft_wrap=True)
                     shown += 1
                 if limit and shown >= limit:
                     return
@@ -156,7 +156,7 @@ def _command(kind: type[Command], data: str) -> Command:
         raise Complaint(f"{kind.TYPE}: {'; '.join(wrong)}") from None
 
 
-def line_of(one: Sighting) -> Text:
+def line_of(one: Sighting, *, owner: bool = True) -> Text:
     """One message on one line: business time, service, name, owner, what it says, which deadline caused it."""
     if one.envelope is None:
         where = f"{one.record.topic}/{one.record.partition}@{one.record.offset}"
@@ -169,7 +169,7 @@ def line_of(one: Sighting) -> Text:
         (f"{local_time(one.envelope.time)}  ", "dim"),
         (f"{service:<9}", style),
         (f"{sign} {one.name}", f"bold {refused}"),
-        (f"  {one.key}", ""),
+        (f"  {one.key}" if owner else "", ""),
         (f"  {facts(one.body)}", "dim"),
     )
     if one.envelope.deadline:
@@ -179,4 +179,4 @@ def line_of(one: Sighting) -> Text:
 
 def _grow(tree: Tree, chapters: Iterable[Chapter]) -> None:
     for chapter in chapters:
-        _grow(tree.add(line_of(chapter.sighting)), chapter.consequences)
+        _grow(tree.add(line_of(chapter.sighting, owner=False)), chapter.consequences)

@@ -20,7 +20,7 @@ from shared.cli.console import Complaint, err, instant_of, local_time, out, writ
 from shared.cli.display import Display, progress_line, progress_of
 from shared.local.process import StartFailed
 from shared.local.servers import Servers
-from shared.local.state import SystemState, read_state, stop_system
+from shared.local.state import SystemState, read_state, stop_system, supervisor_pid
 from shared.local.supervisor import System
 from shared.operations.embedded import Setup, plan_of
 from shared.operations.remote import RunningSystem
@@ -136,6 +136,8 @@ def _announce(system: System, display: Display) -> None:
 
 def _leave_running(directory: Path, arguments: Sequence[str]) -> None:
     """Start a supervisor of its own, follow it until everything is ready, and let it be."""
+    if supervisor_pid(directory):
+        raise Complaint(f"a system is running in {directory} already")
     log = directory / "logs" / "supervisor.log"
     log.parent.mkdir(parents=True, exist_ok=True)
     with log.open("wb") as writing, Display() as display, log.open() as reading:

@@ -74,8 +74,9 @@ class Advances:
 class FollowedClock:
     """Follows ``houfu.clock`` from its beginning. Call :meth:`now` before :meth:`business` of what was read since."""
 
-    def __init__(self, bootstrap: str) -> None:
+    def __init__(self, bootstrap: str, *, patience_s: float = READ_TIMEOUT_S) -> None:
         self._bootstrap = bootstrap
+        self._patience_s = patience_s
         self._advances = Advances()
         self._next_offset = 0
         self._asked = 0
@@ -106,7 +107,7 @@ class FollowedClock:
         self._asked += 1
         asked = self._asked
         try:
-            async with asyncio.timeout(READ_TIMEOUT_S), self._looking:
+            async with asyncio.timeout(self._patience_s), self._looking:
                 if self._answered < asked:
                     asked = self._asked
                     await self._read_through()

@@ -460,7 +460,7 @@ def _checked(cls: type[Any], instances: Sequence[Any]) -> list[tuple[Any, ...]]:
     made = codec(cls)
     table = getattr(cls, "TABLE", "") or cls.__name__.lower()
     encoded = zip(made.columns, made.encode(instances), strict=True)
-    stored = list(zip(*(_stored_column(table, column, values) for column, values in encoded), strict=True))
+    stored = list(zip(*([_stored(table, column, one) for one in values] for column, values in encoded), strict=True))
     try:
         unchanged = made.decode(stored) == list(instances)
     except Unavailable:
@@ -468,10 +468,6 @@ def _checked(cls: type[Any], instances: Sequence[Any]) -> list[tuple[Any, ...]]:
     if not unchanged:
         raise DataRefused(f"{table}: what was saved would not come back as it was")
     return stored
-
-
-def _stored_column(table: str, column: Column, values: Any) -> list[Any]:
-    return [_stored(table, column, one) for one in (json.loads(values) if column.type == "jsonb" else values)]
 
 
 def _stored(table: str, column: Column, value: Any) -> Any:
@@ -510,8 +506,9 @@ def _check_type(kind: type) -> Callable[[str, Any], Any]:
     return check
 
 
-def _check_json(where: str, value: Any) -> str:
+def _check_json(where: str, text: str) -> str:
     """``jsonb`` keeps no order of keys and no NUL."""
+    value = json.loads(text)
     if any("\0" in one for one in _strings(value)):
         raise DataRefused(f"{where}: UntranslatableCharacter 22P05")
     return json.dumps(_in_order(value))

@@ -39,7 +39,7 @@ from shared.engine.ports import (
 )
 from shared.engine.vocabulary import Entry, Row
 
-__all__ = ["PostgresDatabase", "PostgresTransaction", "SchemaBehind", "SessionLimits"]
+__all__ = ["PostgresDatabase", "PostgresTransaction", "SchemaBehind", "Session"]
 
 REFUSING_CLASSES = frozenset({"21", "22", "23", "44", "54", "P0"})
 """SQLSTATE classes that blame the data: cardinality, data exception, integrity, check option, too large, raised."""
@@ -48,26 +48,25 @@ SCHEMA_CLASSES = frozenset({"3F", "42"})
 """SQLSTATE classes that blame the schema: what a statement names is not there, or not as this build expects it."""
 
 
-PLANNING = {"enable_seqscan": "off", "jit": "off"}
-"""Every statement goes by keys, whatever the statistics said of a table that was empty when its plan was made."""
-
-
 class SchemaBehind(Unavailable):
     """The schema does not fit this build: not bad data, and not cured by waiting, only by ``houfu migrate``."""
 
 
 @dataclass(frozen=True, slots=True)
-class SessionLimits:
-    """How long the database may take, per connection. None leaves a limit to the role, as behind pgbouncer."""
+class Session:
+    """How every connection is set up. None (or False) leaves a setting to the role, as behind pgbouncer."""
 
     statement_timeout_ms: int | None = 20_000
     lock_timeout_ms: int | None = 10_000
     """Above the idle limit: who waits for a frozen member's fence outlives it."""
     idle_in_transaction_session_timeout_ms: int | None = 5_000
+    by_keys: bool = True
+    """Every statement goes by keys, whatever the statistics said of a table that was empty when its plan was made."""
 
     def settings(self) -> dict[str, str]:
-        limits = {one.name: getattr(self, one.name) for one in fields(self)}
-        return {name.removesuffix("_ms"): str(ms) for name, ms in limits.items() if ms is not None}
+        timeouts = {one.name: getattr(self, one.name) for one in fields(self) if one.name.endswith("_ms")}
+        settings = {name.removesuffix("_ms"): str(ms) for name, ms in timeouts.items() if ms is not None}
+        return settings | ({"enable_seqscan": "off", "jit": "off"} if self.by_keys else {})
 
 
 class PostgresDatabase:
@@ -89,15 +88,15 @@ class PostgresDatabase:
         pool_size: int = 4,
         acquire_timeout_s: float = 5.0,
         answer_timeout_s: float = 30.0,
-        limits: SessionLimits | None = None,
+        session: Session | None = None,
         statement_cache_size: int = 256,
     ) -> Self:
         """Connect; :class:`Unavailable` if that fails.
 
-        ``schema`` sets the search path where the role does not. pgbouncer below 1.21 needs ``statement_cache_size=0``,
-        limits of None, and to be told to ignore the start-up parameters of :data:`PLANNING`.
+        ``schema`` sets the search path where the role does not. pgbouncer needs ``Session(None, None, None, False)``
+        and, below 1.21, ``statement_cache_size=0``.
         """
-        settings = {"application_name": f"houfu-{service}", **PLANNING, **(limits or SessionLimits()).settings()}
+        settings = {"application_name": f"houfu-{service}", **(session or Session()).settings()}
         if schema is not None:
             settings["search_path"] = f'"{schema}"'
         with _answering(f"connecting {service} to its database"):

@@ -12,7 +12,7 @@ from __future__ import annotations
 
 import types
 from collections import deque
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Iterator, Sequence
 from dataclasses import dataclass, fields, is_dataclass
 from datetime import date, datetime
 from enum import Enum
@@ -57,6 +57,7 @@ COLUMN_TYPES: dict[type, str] = {
     str: "text",
     int: "bigint",
     bool: "boolean",
+    AwareDatetime: "timestamptz",
     datetime: "timestamptz",
     date: "date",
 }
@@ -99,29 +100,20 @@ class Codec(Generic[T]):
         self._read_fields = [attrgetter(field.column.name) for field in self._fields]
         self._set_fields = [getattr(cls, field.column.name).__set__ for field in self._fields]
 
-    def encode(self, instances: Sequence[T]) -> list[Any]:
-        """One list of values per column, of a ``jsonb`` column one JSON array.
-
-        Raises :class:`DataRefused` where a value has no such form.
-        """
-        encoded: list[Any] = []
-        for field, read in zip(self._fields, self._read_fields, strict=True):
-            values = list(map(read, instances))
-            try:
-                encoded.append(values if field.encode is None else field.encode(values))
-            except PydanticSerializationError as reason:
-                raise DataRefused(f"{self.cls.__name__}.{field.column.name}: {_brief(reason)}") from None
-        return encoded
+    def encode(self, instances: Sequence[T]) -> list[list[Any]]:
+        """One list of values per column, JSON as text; :class:`DataRefused` where a value has no such form."""
+        return [
+            values if field.to_json is None else [None if one is None else field.json([one])[1:-1] for one in values]
+            for field, values in self._read(instances)
+        ]
 
     def arrays(self, instances: Sequence[T]) -> list[str]:
-        """One array literal per column, for ``unnest``."""
-        literals = []
-        for column, values in zip(self.columns, self.encode(instances), strict=True):
-            try:
-                literals.append(array(column.type, values))
-            except DataRefused as reason:
-                raise DataRefused(f"{self.cls.__name__}.{column.name}: {reason}") from None
-        return literals
+        """One array literal per column, for the statements; :class:`DataRefused` likewise."""
+        return [field.array(values) for field, values in self._read(instances)]
+
+    def _read(self, instances: Sequence[T]) -> Iterator[tuple[_Field, list[Any]]]:
+        for field, read in zip(self._fields, self._read_fields, strict=True):
+            yield field, list(map(read, instances))
 
     def decode(self, records: Sequence[Sequence[Any]]) -> list[T]:
         """The instances of these records, column by column (four times faster than calling the constructor)."""
@@ -131,7 +123,7 @@ class Codec(Generic[T]):
             try:
                 deque(map(set_field, instances, decoded), maxlen=0)
             except (ValidationError, KeyError) as reason:
-                raise RowUnreadable(f"{self.cls.__name__}.{field.column.name}: {_brief(reason)}") from reason
+                raise RowUnreadable(f"{field.where}: {_brief(reason)}") from reason
         return instances
 
 
@@ -170,47 +162,61 @@ def _check_table(cls: type[Row] | type[Entry], made: Codec[Any]) -> None:
 
 @dataclass(frozen=True, slots=True)
 class _Field:
-    """A column, how all its values are sent and how each one is read; None where they go as they are."""
+    """A column, how a list of its values becomes JSON (if it is JSON), and how one is read (None: as it is)."""
 
+    where: str
     column: Column
-    encode: Callable[[list[Any]], str] | None = None
+    to_json: Any = None
     decode: Callable[[Any], Any] | None = None
+
+    def json(self, values: list[Any]) -> str:
+        """The values as one JSON array; :class:`DataRefused` where one is not of the field's type."""
+        try:
+            text: bytes = self.to_json(values, warnings="error")
+        except PydanticSerializationError as reason:
+            raise DataRefused(f"{self.where}: {_brief(reason)}") from None
+        return text.decode()
+
+    def array(self, values: list[Any]) -> str:
+        """The values as an array literal, or as a JSON array; :class:`DataRefused` likewise."""
+        if self.to_json is not None:
+            return self.json(values)
+        try:
+            return array(self.column.type, values)
+        except DataRefused as reason:
+            raise DataRefused(f"{self.where}: {reason}") from None
 
     @classmethod
     def of(cls, owner: type, name: str, annotation: Any) -> _Field:
+        where = f"{owner.__name__}.{name}"
         if len(name.encode()) > IDENTIFIER_MAX or '"' in name:
-            raise NotStorable(f"{owner.__name__}.{name}: the name cannot be a column's")
+            raise NotStorable(f"{where}: the name cannot be a column's")
         plain, nullable = _without_none(_unwrapped(annotation))
         plain = _unwrapped(plain)
-        if plain is datetime or plain is AwareDatetime:
-            return cls(Column(name, COLUMN_TYPES[datetime], nullable))
         if isinstance(plain, type) and issubclass(plain, str) and issubclass(plain, Enum):
             by_value: dict[Any, Any] = {member.value: member for member in plain}
             if nullable:
                 by_value[None] = None
-            return cls(Column(name, COLUMN_TYPES[str], nullable), None, by_value.__getitem__)
+            return cls(where, Column(name, "text", nullable), None, by_value.__getitem__)
         if get_origin(plain) is Literal and all(type(value) is str for value in get_args(plain)):
-            return cls(Column(name, COLUMN_TYPES[str], nullable))
+            return cls(where, Column(name, "text", nullable))
         if isinstance(plain, type) and plain in COLUMN_TYPES:
-            return cls(Column(name, COLUMN_TYPES[plain], nullable))
-        return cls._json(owner, name, annotation, nullable)
+            return cls(where, Column(name, COLUMN_TYPES[plain], nullable))
+        return cls._of_json(where, Column(name, "jsonb", nullable), annotation)
 
     @classmethod
-    def _json(cls, owner: type, name: str, annotation: Any, nullable: bool) -> _Field:
+    def _of_json(cls, where: str, column: Column, annotation: Any) -> _Field:
         try:
             one: TypeAdapter[Any] = TypeAdapter(annotation)
-            all_: TypeAdapter[Any] = TypeAdapter(list[annotation | None])
+            many: TypeAdapter[Any] = TypeAdapter(list[annotation | None])
         except Exception as reason:
-            raise NotStorable(f"{owner.__name__}.{name}: {_brief(reason)}") from reason
-        to_json, validate_json = all_.serializer.to_json, one.validator.validate_json
-
-        def encode(values: list[Any]) -> str:
-            return to_json(values, warnings="error").decode()
+            raise NotStorable(f"{where}: {_brief(reason)}") from reason
+        validate_json = one.validator.validate_json
 
         def decode(text: str | None) -> Any:
             return None if text is None else validate_json(text, strict=True)
 
-        return cls(Column(name, "jsonb", nullable), encode, decode)
+        return cls(where, column, many.serializer.to_json, decode)
 
 
 def _is_slot(cls: type, name: str) -> bool:

@@ -52,12 +52,12 @@ class Setup:
 
 
 def plan_of(setup: Setup, watch: Watch = unwatched) -> Callable[[Servers], Sequence[Program]]:
-    """The plan the supervisor follows once both servers answer; raises StartFailed where it cannot."""
+    """The plan the supervisor follows once both servers answer; both raise StartFailed where they cannot."""
+    unknown = set(setup.scale) - {*deployment.service_names(), *(one.name for one in deployment.adapters())}
+    if unknown:
+        raise StartFailed(f"there is no {', '.join(sorted(unknown))} to scale")
 
     def plan(servers: Servers) -> Sequence[Program]:
-        unknown = set(setup.scale) - {*deployment.service_names(), *(one.name for one in deployment.adapters())}
-        if unknown:
-            raise StartFailed(f"there is no {', '.join(sorted(unknown))} to scale")
         dsns = {name: servers.dsn(name) for name in deployment.service_names()}
         try:
             bring_up_to_date(servers.bootstrap, dsns, setup.partitions, watch)

@@ -149,7 +149,7 @@ class World:
         self._topics |= {topic for service in services for topic in service.topics}
         for topic in sorted(self._topics):
             self.log.create(topic, PARTITIONS)
-        self.members = {service.name: self._member(service) for service in services}
+        self.members = {service.name: self._member(service, records) for service in services}
         self._outsiders: list[_Outsider] = []
         for adapter in adapters:
             self.admit(adapter)
@@ -165,13 +165,13 @@ class World:
             await member.join()
         return self
 
-    async def lose(self, service: Service) -> None:
-        """The service's database is gone for good: a new one reads its topics from zero."""
-        self.members[service.name] = self._member(service)
+    async def lose(self, service: Service, *, records: int | None = None) -> None:
+        """The service's database is gone for good: a new one reads its topics from zero, ``records`` in a turn."""
+        self.members[service.name] = self._member(service, records or self._records)
         await self.members[service.name].join()
 
-    def _member(self, service: Service) -> _Member:
-        return _Member(service, self.log, self.clock, self._records, self._breaker_keys)
+    def _member(self, service: Service, records: int) -> _Member:
+        return _Member(service, self.log, self.clock, records, self._breaker_keys)
 
     # ------------------------------------------------------------------ what happens
 

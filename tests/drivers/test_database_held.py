@@ -125,6 +125,12 @@ async def test_what_is_parked_behind_a_dead_letter_is_asked_for_by_itself(databa
         assert await turn.behind("b-3") == []
 
 
+async def test_an_unreadable_record_can_be_kept_whatever_its_key(database: Any) -> None:
+    long_key = "".join(chr(0x4E00 + number * 7919 % 20000) for number in range(9000))
+    await save(database, held=[dead(long_key, fingerprint=""), dead("", fingerprint="")])
+    assert [one.key for one in await held(database, long_key, "")] == [long_key, ""]
+
+
 IMPOSSIBLE = {
     "a deadline without a time": replace(deadline("b-1", NOON), due_at=None),
     "an early event that waits for nothing": early("b-1", waits_for=""),

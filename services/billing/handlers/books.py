@@ -6,28 +6,26 @@ from collections.abc import Iterator
 from dataclasses import replace
 
 from services.billing.service import billing
-from services.billing.state import Autopay, Book
+from services.billing.state import Book
 from shared.contracts.billing import AutopayChanged, SetAutopay
 from shared.contracts.checkout import AccountActivated, CardBound
 from shared.engine.service import Yielded
-from shared.engine.vocabulary import Rejected
+from shared.engine.vocabulary import Cause, Rejected
 
 __all__ = ["open_book", "replace_card", "set_autopay"]
 
 
 @billing.on(AccountActivated)
-def open_book(activated: AccountActivated, book: Book | None) -> Iterator[Yielded]:
+def open_book(activated: AccountActivated, cause: Cause, book: Book | None) -> Iterator[Yielded]:
     """An account is usable from now: its bound card is what debts will be collected from."""
-    if book is None:
-        yield Book(activated.buyer_id, activated.currency, autopay=Autopay(instrument=activated.instrument))
-    else:
-        yield replace(book, currency=activated.currency, autopay=book.autopay.paid_with(activated.instrument))
+    book = book or Book(activated.buyer_id, activated.currency)
+    yield replace(book, currency=activated.currency, autopay=book.autopay.told(activated.instrument, cause.id))
 
 
 @billing.on(CardBound)
-def replace_card(bound: CardBound, book: Book) -> Iterator[Yielded]:
+def replace_card(bound: CardBound, cause: Cause, book: Book) -> Iterator[Yielded]:
     """The buyer replaced the card: collections go on with the new one, also after a hard decline (B-C3)."""
-    yield replace(book, autopay=book.autopay.paid_with(bound.instrument))
+    yield replace(book, autopay=book.autopay.told(bound.instrument, cause.id))
 
 
 @billing.on(SetAutopay)

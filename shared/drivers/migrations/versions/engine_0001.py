@@ -63,7 +63,8 @@ def upgrade() -> None:
         );
         CREATE UNIQUE INDEX held_deadline ON held (key, kind, subject) WHERE until = 'TIME';
         CREATE INDEX held_deadline_by_time ON held (lane, due_at) WHERE until = 'TIME';
-        CREATE INDEX held_of_key ON held (key) WHERE until IN ('ROW', 'OPERATOR');
+        -- By hash: an unreadable record may have a key too long for a B-tree.
+        CREATE INDEX held_of_key ON held USING hash (key) WHERE until IN ('ROW', 'OPERATOR');
         CREATE INDEX held_behind ON held (key, seq) WHERE until = 'BEHIND';
         CREATE INDEX held_waiting_by_age ON held (lane, held_at) WHERE until = 'ROW';
         CREATE INDEX held_dead_letter ON held (seq) WHERE until = 'OPERATOR';

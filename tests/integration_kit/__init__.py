@@ -1,0 +1,1 @@
+"""The adapter kit: alone, on a real broker, and as a process."""
