@@ -46,6 +46,10 @@ class SystemClock:
     def business(self, broker_time: datetime) -> datetime:
         return broker_time
 
+    async def pause(self, longest_s: float) -> None:
+        """Let time pass."""
+        await asyncio.sleep(longest_s)
+
 
 class Advances:
     """The advances recorded so far: which business time held when the broker appended something. Never runs back."""
@@ -123,11 +127,12 @@ class FollowedClock:
         """The business time at which the broker appended something."""
         return self._advances.business(broker_time)
 
-    async def advance_after(self, known: datetime) -> datetime:
-        """Wait until the business time is later than ``known``; returns it."""
-        async with self._read:
-            await self._read.wait_for(lambda: self._advances and self._advances.latest > known)
-            return self._advances.latest
+    async def pause(self, longest_s: float) -> None:
+        """Let time pass, at most until business time is moved."""
+        known = len(self._advances)
+        with suppress(TimeoutError):
+            async with asyncio.timeout(longest_s), self._read:
+                await self._read.wait_for(lambda: len(self._advances) > known)
 
     async def _read_through(self) -> None:
         async with self._read:

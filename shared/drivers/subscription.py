@@ -9,7 +9,7 @@ from __future__ import annotations
 import asyncio
 import logging
 import random
-from collections.abc import Iterable, Sequence
+from collections.abc import Awaitable, Callable, Iterable, Sequence
 from contextlib import suppress
 from datetime import timedelta
 from time import monotonic
@@ -49,7 +49,9 @@ OVERDUE_S = 1.0
 """Longest time that what is due waits for a pause between batches."""
 
 IDLE_PAUSE_S = 0.05
-"""Pause between two looks at what is due while nothing arrives."""
+CALM_PAUSE_S = 0.25
+CALM_AFTER_S = 2.0
+"""Pause between two looks at what is due while nothing arrives, and once nothing has happened for a while."""
 
 BATCH_WAIT_MS = 10
 FETCH_WAIT_MS = 50
@@ -73,6 +75,7 @@ class Subscription(ConsumerRebalanceListener):  # type: ignore[misc]
         group: str,
         records: int,
         remembered: timedelta,
+        pause: Callable[[float], Awaitable[None]],
     ) -> None:
         self._worker = worker
         self._stream = stream
@@ -83,8 +86,9 @@ class Subscription(ConsumerRebalanceListener):  # type: ignore[misc]
         self._gaps: dict[TopicPartition, int] = {}
         self._failures = 0
         self._remembered = remembered
+        self._pause = pause
         self._forgot_at = monotonic()
-        self._received_at = 0.0
+        self._received_at = self._busy_at = 0.0
         self._idling: asyncio.Task[None] | None = None
         self.ended_at = monotonic()
         """When a turn last ended, well or badly (of the monotonic clock)."""
@@ -217,7 +221,7 @@ class Subscription(ConsumerRebalanceListener):  # type: ignore[misc]
                 await self._rest(defect)
                 await self._rewind()
             finally:
-                self.ended_at = self._received_at = monotonic()
+                self.ended_at = self._received_at = self._busy_at = monotonic()
         await self._commit()
 
     def _next_in_line(self, batch: Iterable[Any], generation: int) -> list[Record]:
@@ -274,7 +278,7 @@ class Subscription(ConsumerRebalanceListener):  # type: ignore[misc]
     async def _idle_for_ever(self) -> None:
         looked_at = monotonic()
         while True:
-            await asyncio.sleep(IDLE_PAUSE_S)
+            await self._pause(CALM_PAUSE_S if monotonic() - self._busy_at > CALM_AFTER_S else IDLE_PAUSE_S)
             if monotonic() - self._received_at < BUSY_S and monotonic() - looked_at < OVERDUE_S:
                 continue
             looked_at = monotonic()
@@ -284,6 +288,7 @@ class Subscription(ConsumerRebalanceListener):  # type: ignore[misc]
                     while busy and self._expected:
                         busy = await self._worker.idle()
                         self.ended_at = monotonic()
+                        self._busy_at = self.ended_at if busy else self._busy_at
                         self.trouble = None
                 await self._forget()
             except LineStopped as stopped:

@@ -69,4 +69,9 @@ def explain(error: BaseException) -> str:
     """Why a handler failed, for the operator: error and the innermost frames, without the values it held."""
     frames = traceback.extract_tb(error.__traceback__)[-4:]
     places = [f"{PurePath(frame.filename).name}:{frame.lineno} in {frame.name}" for frame in frames]
-    return f"{type(error).__name__}: {error}\n" + "\n".join(places)
+    return _storable(f"{type(error).__name__}: {error}\n" + "\n".join(places))
+
+
+def _storable(text: str) -> str:
+    """What an exception says may quote anything; a dead letter must be storable whatever killed it."""
+    return text.replace("\0", "\N{REPLACEMENT CHARACTER}").encode(errors="replace").decode()

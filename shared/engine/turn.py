@@ -109,14 +109,17 @@ class Turn:
             opening = await self._open(transaction, lanes, acknowledged)
             unread = [one for one in readings if one.record.offset >= _next_offset(opening, one)]
             run = self._run(transaction, condemned, careful=careful)
-            fresh = await self._admit(transaction, unread, run)
-            works = [Work.of_arrival(one) for one in fresh if isinstance(one, Arrival)]
-            await run.prepare(works, (work.key for work in works), _latest(work.horizon for work in works))
-            for work in works:
-                await run.take(work)
-            for defect in fresh:
-                if isinstance(defect, Defect):
-                    run.defective(defect)
+            admitted = await self._admit(transaction, unread)
+            works = {id(one): Work.of_arrival(one) for one, fresh in admitted if fresh and isinstance(one, Arrival)}
+            keys = (work.key for work in works.values())
+            await run.prepare(works.values(), keys, _latest(work.horizon for work in works.values()))
+            for one, fresh in admitted:
+                if not fresh:
+                    run.reused(one)
+                elif isinstance(one, Defect):
+                    run.defective(one)
+                else:
+                    await run.take(works[id(one)])
             outcome = await self._close(transaction, run, opening, _advanced(opening, readings))
             outcome.skipped = sum(isinstance(one, Skipped) for one in unread)
         return outcome
@@ -174,28 +177,24 @@ class Turn:
         leftover = await transaction.outbox(lanes, acknowledged)
         return _Opening(lanes, positions, leftover, line)
 
-    async def _admit(self, transaction: Transaction, unread: Sequence[Reading], run: Run) -> list[Reading]:
-        """What the inbox has not seen. A command's id that comes again with other content is answered (H-3)."""
-        first: dict[str, bytes] = {}
-        for one in unread:
-            if not isinstance(one, Skipped) and one.envelope is not None:
-                first.setdefault(one.envelope.id, one.digest)
-        if not first:
-            return list(unread)
-        at = max(self._clock.business(one.record.broker_time) for one in unread)
-        known = (await transaction.admit([Appearance(*one) for one in sorted(first.items())], at)).known
-        fresh: list[Reading] = []
-        seen = dict(known)
-        for one in unread:
-            if isinstance(one, Skipped):
-                continue
-            identity = one.envelope.id if one.envelope is not None else ""
-            if not identity or identity not in seen:
-                seen[identity] = one.digest
-                fresh.append(one)
-            elif seen[identity] != one.digest:
-                run.reused(one)
-        return fresh
+    async def _admit(self, transaction: Transaction, unread: Sequence[Reading]) -> list[tuple[Arrival | Defect, bool]]:
+        """What the inbox has not seen (True), and what comes under a known id with other content (False), in order."""
+        readable = [one for one in unread if not isinstance(one, Skipped)]
+        first = {one.envelope.id: one.digest for one in reversed(readable) if one.envelope is not None}
+        seen: dict[str, bytes] = {}
+        if first:
+            at = max(self._clock.business(one.record.broker_time) for one in unread)
+            seen |= (await transaction.admit([Appearance(*one) for one in sorted(first.items())], at)).known
+        admitted: list[tuple[Arrival | Defect, bool]] = []
+        for one in readable:
+            before = seen.get(one.envelope.id) if one.envelope is not None else None
+            if before is None:
+                admitted.append((one, True))
+            elif before != one.digest:
+                admitted.append((one, False))
+            if one.envelope is not None:
+                seen.setdefault(one.envelope.id, one.digest)
+        return admitted
 
     async def _close(
         self, transaction: Transaction, run: Run, opening: _Opening, positions: dict[TopicPartition, Position]

@@ -271,14 +271,14 @@ class Worker:
         return self._lanes.get(lane) or _Lane()
 
     def _in_order(self, records: Sequence[Record]) -> list[Record]:
-        """Within a lane by broker time across topics: its running maximum per partition, then topic and offset."""
+        """By broker time across topics and lanes: its running maximum per partition, then topic, partition, offset."""
         running: dict[TopicPartition, datetime] = {}
         keyed = []
         for record in sorted(records, key=lambda one: (one.topic, one.partition, one.offset)):
             place = TopicPartition(record.topic, record.partition)
             before = running.get(place) or (self.positions.get(place) or Position(0, None)).reached
             running[place] = max(before, record.broker_time) if before else record.broker_time
-            keyed.append((record.partition, running[place], record.topic, record.offset, record))
+            keyed.append((running[place], *place, record.offset, record))
         keyed.sort(key=lambda one: one[:4])
         return [one[4] for one in keyed]
 

@@ -26,7 +26,7 @@ from fastapi import APIRouter, FastAPI, Request, Response
 from faststream.kafka import KafkaBroker
 
 from shared.contracts.clock import CLOCK_TOPIC
-from shared.drivers.clock import clock_of
+from shared.drivers.clock import FollowedClock, SystemClock, clock_of
 from shared.drivers.kafka import KafkaLog
 from shared.drivers.migrate import pending
 from shared.drivers.postgres import PostgresDatabase
@@ -115,11 +115,16 @@ async def _started(service: Service, resources: Resources, revisions: Path, stac
     stack.push_async_callback(stream.stop)
     breaker = Breaker(settings.breaker_keys, settings.build or _digest_of_code(service.name))
     worker = Worker(service, database, stream, clock, partitions=partitions, breaker=breaker)
-    return await _subscribed(service, settings, worker, stream, stack)
+    return await _subscribed(service, settings, worker, stream, clock, stack)
 
 
 async def _subscribed(
-    service: Service, settings: ServiceSettings, worker: Worker, stream: KafkaLog, stack: AsyncExitStack
+    service: Service,
+    settings: ServiceSettings,
+    worker: Worker,
+    stream: KafkaLog,
+    clock: SystemClock | FollowedClock,
+    stack: AsyncExitStack,
 ) -> Process:
     broker = KafkaBroker(
         settings.kafka_bootstrap,
@@ -136,6 +141,7 @@ async def _subscribed(
         group=f"houfu.{service.name}",
         records=settings.turn_records,
         remembered=timedelta(days=settings.inbox_days),
+        pause=clock.pause,
     )
     watchdog = Watchdog(
         settings.kafka_bootstrap,

@@ -70,7 +70,9 @@ async def outcome(world: World) -> Outcome:
     firsts = {one.envelope.id: one for one in reversed(told)}
     return Outcome(
         rows=[*world.rows(till, Account), *world.rows(till, Parcel)],
-        told=sorted((one.envelope.id, one.envelope.key, one.envelope.type, one.envelope.time) for one in firsts.values()),
+        told=sorted(
+            (one.envelope.id, one.envelope.key, one.envelope.type, one.envelope.time) for one in firsts.values()
+        ),
         dead=sorted((one.key, one.id, one.reason) for one in await database.dead_letters(1000)),
     )
 
@@ -116,7 +118,9 @@ def test_law_1_a_world_that_fails_anywhere_loses_nothing(
 ) -> None:
     async def fail(world: World) -> None:
         for point, passages in failures:
-            faults = world.log.faults if point.startswith(("PUBLISH", "APPEND")) else world.members["till"].database.faults
+            faults = (
+                world.log.faults if point.startswith(("PUBLISH", "APPEND")) else world.members["till"].database.faults
+            )
             faults.fail_next(point, *[None] * passages, Unavailable(f"at {point}"))
 
     async def compare() -> None:
@@ -127,7 +131,9 @@ def test_law_1_a_world_that_fails_anywhere_loses_nothing(
 
 @settings(max_examples=100, deadline=None)
 @given(lives, st.integers(1, 5), st.lists(st.integers(0, 4), max_size=8))
-def test_law_1_a_process_that_dies_between_turns_loses_nothing(life: list[Any], records: int, deaths: list[int]) -> None:
+def test_law_1_a_process_that_dies_between_turns_loses_nothing(
+    life: list[Any], records: int, deaths: list[int]
+) -> None:
     async def die(world: World) -> None:
         for turns in deaths:
             for _ in range(turns):

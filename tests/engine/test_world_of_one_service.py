@@ -206,6 +206,17 @@ async def test_a_failing_deadline_is_a_dead_letter_that_can_be_discarded(world: 
     assert [one.parcel_id for one in await world.events(ParcelSent)] == ["p1", "p2"]
 
 
+async def test_a_dead_letter_is_storable_whatever_killed_it(world: World, monkeypatch: pytest.MonkeyPatch) -> None:
+    def quote(note: str) -> None:
+        raise ValueError(f"cannot read {note!s}: \0 \ud800")
+
+    monkeypatch.setattr("tests.engine.till.stumble", quote)
+    await world.tell(ANN, sending())
+    (letter,) = await world.members["till"].database.dead_letters(10)
+    assert letter.reason == "HANDLER_FAILED"
+    assert "\0" not in letter.detail
+
+
 async def test_a_command_without_an_outcome_is_a_failure(world: World) -> None:
     await world.tell(ANN, sending(note="say nothing"))
     assert await dead(world) == ["HANDLER_FAILED"]
