@@ -1,0 +1,22 @@
+"""The constants both services' handlers ask for, as long as a journey lasts."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator
+
+import pytest
+
+from services.billing.service import billing
+from services.checkout.service import checkout
+from tests.journeys.town import CALENDAR, PROOFS
+
+
+@pytest.fixture(autouse=True)
+def constants() -> Iterator[None]:
+    before = {service: dict(service.resources) for service in (checkout, billing)}
+    checkout.provide(PROOFS, CALENDAR)
+    billing.provide(CALENDAR)
+    yield
+    for service, resources in before.items():
+        service.resources.clear()
+        service.resources.update(resources)
