@@ -21,6 +21,7 @@ from shared.kernel.money import quantity_share
 __all__ = [
     "ACCOUNT_MACHINE",
     "ORDER_MACHINE",
+    "Acceptance",
     "Account",
     "AccountStatus",
     "BillScore",
@@ -202,6 +203,19 @@ class Policy(Row, table="policy", owner="merchant_id"):
 
 PlatformPolicy = Annotated[Policy | None, Named(owner=PLATFORM)]
 """How a handler asks for the platform's own policy."""
+
+
+@dataclass(frozen=True, slots=True)
+class Acceptance(Row, table="acceptance", id="order_id", unknown="ORDER_NOT_ACCEPTED"):
+    """The mark that an order was accepted: what billing says of its plan waits for it (H-6).
+
+    Billing cannot know of a plan earlier, but this service may read so: restored to an older state, it meets billing's
+    events before its own commands.
+    """
+
+    buyer_id: str
+    order_id: str
+    accepted_at: datetime
 
 
 @dataclass(frozen=True, slots=True)

@@ -62,6 +62,8 @@ def _judge(reaction: Reaction, work: Work, emits: Collection[type[Event]]) -> No
     for timed in reaction.timing:
         if isinstance(timed, Deadline) and timed.message.key != work.key:
             raise HandlerMistaken(f"arms {timed.message.KIND} for another owner than the message's key")
+        if isinstance(timed, Deadline) and timed.at <= work.now and timed.message == work.message:
+            raise HandlerMistaken(f"{timed.message.KIND} arms itself again at or before its own instant")
     for event in reaction.events:
         if type(event) not in emits:
             raise HandlerMistaken(f"yields {type(event).__name__}, which is not among the events this service emits")

@@ -28,7 +28,7 @@ from faststream.kafka import KafkaBroker
 from shared.contracts.clock import CLOCK_TOPIC
 from shared.drivers.clock import FollowedClock, SystemClock, clock_of
 from shared.drivers.kafka import KafkaLog
-from shared.drivers.migrate import pending
+from shared.drivers.migrate import MigrationRefused, pending
 from shared.drivers.postgres import PostgresDatabase
 from shared.drivers.schema import check_schema
 from shared.drivers.subscription import Subscription
@@ -185,6 +185,8 @@ async def _checked_database(
         behind = await asyncio.to_thread(pending, settings.dsn, service.name, [revisions])
     except Unavailable as silence:
         raise Unavailable(f"HOUFU_DSN: {silence}") from silence
+    except MigrationRefused as refusal:
+        raise Misconfigured(f"HOUFU_DSN: the schema cannot be read: {str(refusal).splitlines()[0]}") from refusal
     if behind:
         raise Misconfigured(f"the schema is behind ({', '.join(behind)}): run 'houfu migrate'")
     async with database.connection("checking the schema") as connection:

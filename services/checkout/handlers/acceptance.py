@@ -11,7 +11,7 @@ from services.checkout.deadlines import AuthExpiry, AutoAccept, ReturnWindow
 from services.checkout.rules.acceptance import accepted, check_shipped, completed, kept_lines, return_deadline
 from services.checkout.rules.admission import refuse_foreign_merchant
 from services.checkout.service import checkout
-from services.checkout.state import Account, Order, OrderStatus
+from services.checkout.state import Acceptance, Account, Order, OrderStatus
 from shared.contracts.checkout import ConfirmReceipt, OrderAccepted, OrderCompleted
 from shared.engine.service import Yielded
 from shared.engine.vocabulary import Deadline, Disarm
@@ -47,6 +47,7 @@ def accept(
     until = return_deadline(order, lines, now, calendar)
     after = accepted(order, now, until)
     yield after
+    yield Acceptance(order.buyer_id, order.order_id, now)
     yield OrderAccepted(
         **order.named(),
         kind=order.kind,

@@ -18,7 +18,7 @@ from services.checkout.rules.policy import platform_policy
 from services.checkout.rules.score import late_level, paid_in_time, stepped
 from services.checkout.rules.standing import settled
 from services.checkout.service import checkout
-from services.checkout.state import Account, BillScore, MerchantPair, Order, PlatformPolicy
+from services.checkout.state import Acceptance, Account, BillScore, MerchantPair, Order, PlatformPolicy
 from shared.contracts.billing import BillPaid, DelinquencyChanged, PlanOpened, PlanSettled, RepaymentAllocated
 from shared.engine.service import Yielded
 from shared.engine.vocabulary import Cause
@@ -27,7 +27,7 @@ __all__: list[str] = []
 
 
 @checkout.on(PlanOpened)
-def plan_opened(plan: PlanOpened, account: Account, order: Order) -> Iterator[Yielded]:
+def plan_opened(plan: PlanOpened, _accepted: Acceptance, account: Account, order: Order) -> Iterator[Yielded]:
     """The debt exists: the order's hold turns into used, so that what is available is never overstated."""
     if order.held_amount:
         yield replace(order, held_amount=0)
@@ -36,7 +36,9 @@ def plan_opened(plan: PlanOpened, account: Account, order: Order) -> Iterator[Yi
 
 
 @checkout.on(PlanSettled)
-def plan_settled(plan: PlanSettled, account: Account, order: Order, pair: MerchantPair | None) -> Iterator[Yielded]:
+def plan_settled(
+    plan: PlanSettled, _accepted: Acceptance, account: Account, order: Order, pair: MerchantPair | None
+) -> Iterator[Yielded]:
     """Nothing is left to pay on the order: it is open no longer, and complete once its return windows are over."""
     if order.plan_settled:
         return

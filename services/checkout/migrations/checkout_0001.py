@@ -53,6 +53,13 @@ def upgrade() -> None:
             versions    jsonb NOT NULL
         );
 
+        CREATE TABLE acceptance (
+            buyer_id    text        NOT NULL,
+            order_id    text        NOT NULL,
+            accepted_at timestamptz NOT NULL,
+            PRIMARY KEY (buyer_id, order_id)
+        );
+
         CREATE TABLE bill_score (
             buyer_id      text    NOT NULL,
             bill_id       text    NOT NULL,
