@@ -63,6 +63,8 @@ class Work:
     record: Record | None = None
     held: Held | None = None
     """The held row it came from, if it was held."""
+    prepared: bool = False
+    """Everything its handler needs is in the working set."""
 
     @property
     def deadline(self) -> str | None:

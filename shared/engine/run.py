@@ -109,6 +109,7 @@ class Run:
     async def _load(self, works: Iterable[Work]) -> None:
         wanted: dict[type[Row], Wanted] = {}
         for work in works:
+            work.prepared = True
             for need in work.handler.signature.rows:
                 self._rows.want(need, work.message, wanted)
         if wanted:
@@ -198,7 +199,8 @@ class Run:
     async def _apply(self, work: Work) -> None:
         """Run the handler and apply what it yielded; a handler that raises has done nothing."""
         self.handled += 1
-        await self._load([work])
+        if not work.prepared:
+            await self._load([work])
         try:
             if work.id in self._condemned:
                 raise self._condemned[work.id]
