@@ -11,6 +11,7 @@ import typer
 from shared.cli.console import Complaint
 from shared.local.state import SystemState, read_state
 from shared.operations import deployment
+from shared.operations.house import service_names
 from shared.operations.remote import Access
 
 __all__ = ["DATA_DIR", "AsJson", "DataDir", "access_of", "state_of"]
@@ -52,7 +53,7 @@ def access_of(data_dir: Path | None) -> Access:
 
 
 def _dsns() -> dict[str, str]:
-    found = {name: os.environ.get(f"HOUFU_{name.upper()}_DSN", "") for name in deployment.service_names()}
+    found = {name: os.environ.get(f"HOUFU_{name.upper()}_DSN", "") for name in service_names()}
     missing = [f"HOUFU_{name.upper()}_DSN" for name, dsn in found.items() if not dsn]
     if missing:
         raise Complaint(f"HOUFU_KAFKA_BOOTSTRAP is set but not {', '.join(missing)}")

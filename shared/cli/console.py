@@ -97,5 +97,5 @@ def _zone() -> ZoneInfo:
     name = os.environ.get("HOUFU_ZONE", "Asia/Shanghai")
     try:
         return ZoneInfo(name)
-    except (ValueError, OSError):
+    except (ValueError, OSError, KeyError):
         raise Complaint(f"HOUFU_ZONE: there is no time zone {name!r}") from None

@@ -11,16 +11,16 @@ from typer.core import TyperGroup
 
 from shared.cli import clock, contracts, demo, messages, operator, sandbox, system
 from shared.cli.console import Complaint, err
-from shared.drivers.migrate import MigrationRefused
 from shared.drivers.topics import TopicsUnfit
 from shared.engine.ports import Unavailable
 from shared.local.process import StartFailed
+from shared.operations.embedded import NotMigrated
 from shared.operations.logs import configure_logs
 from shared.operations.remote import ClockFixed, NotSettled
 
 __all__ = ["app"]
 
-EXPECTED = (ClockFixed, Complaint, MigrationRefused, NotSettled, StartFailed, TopicsUnfit, Unavailable)
+EXPECTED = (ClockFixed, Complaint, NotMigrated, NotSettled, StartFailed, TopicsUnfit, Unavailable)
 """What may go wrong without a mistake in Houfu."""
 
 

@@ -30,6 +30,7 @@ from shared.integration.answering import Answering
 from shared.integration.health import serve_health
 from shared.integration.offsets import Start, StartUnknown, remember_start
 from shared.integration.runner import AdapterLost, Runner
+from shared.operations.logs import configure_logs
 from shared.operations.settings import EXIT_MISCONFIGURED, EXIT_UNREACHABLE, Misconfigured, read_settings
 
 __all__ = ["AdapterSettings", "main", "run_adapter"]
@@ -50,6 +51,7 @@ class AdapterSettings(BaseSettings):
         default=30, ge=5, le=600, description="With lag and no attempt ended for this long the process exits"
     )
     stop_s: float = Field(default=15, ge=10, le=120, description="Longest time a stop may take")
+    log_level: Literal["debug", "info", "warning", "error"] = Field(default="info", description="Least level logged")
 
 
 async def run_adapter(adapter: Adapter, settings: AdapterSettings, start: Start | None, stop: asyncio.Event) -> None:
@@ -118,6 +120,7 @@ def main(
     start = parser.parse_args(argv).start
     try:
         settings = read_settings(AdapterSettings)
+        configure_logs(settings.log_level, adapter.name)
         if provide is not None:
             adapter.provide(provide(settings))
         asyncio.run(_until_told(adapter, settings, start))

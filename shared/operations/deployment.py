@@ -5,19 +5,13 @@ from __future__ import annotations
 from importlib import import_module
 
 from shared.contracts.billing import CollectionPending, CollectionRequested, ReportCollection
-from shared.contracts.message import known_services
 from shared.engine.service import Service
 from shared.integration.adapter import Adapter
 from shared.integration.sandbox import sandbox_provider
 from shared.operations.applications import Application
-from shared.operations.process import ROOT
+from shared.operations.house import service_names
 
-__all__ = ["adapters", "applications", "service_names", "services"]
-
-
-def service_names() -> tuple[str, ...]:
-    """The services that have a composition root, ``services/<name>/app.py``."""
-    return tuple(name for name in known_services() if (ROOT / "services" / name / "app.py").exists())
+__all__ = ["adapters", "applications", "services"]
 
 
 def services() -> tuple[Service, ...]:

@@ -16,7 +16,6 @@ from typing import Literal
 
 from shared.contracts.clock import CLOCK_TOPIC
 from shared.drivers.kafka import KafkaLog
-from shared.drivers.migrate import MigrationRefused, migrate
 from shared.drivers.observer import Observer
 from shared.drivers.topics import PARTITIONS, TopicsUnfit, create_topics
 from shared.engine.ports import Unavailable
@@ -27,14 +26,18 @@ from shared.local.servers import Servers
 from shared.local.state import write_private
 from shared.local.supervisor import Program
 from shared.operations import deployment
-from shared.operations.process import revisions_of
+from shared.operations.house import revisions_of, service_names
 from shared.operations.remote import set_time
 
-__all__ = ["ClockKind", "Setup", "bring_up_to_date", "plan_of", "proof_secret"]
+__all__ = ["ClockKind", "NotMigrated", "Setup", "bring_up_to_date", "plan_of", "proof_secret"]
 
 ClockKind = Literal["system", "movable"]
 
 SECRET_FILE = "payment-proof.secret"  # noqa: S105 - the name of the file that holds it
+
+
+class NotMigrated(Exception):
+    """A service's schema could not be brought up to date; the text says which and why."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -53,19 +56,19 @@ class Setup:
 
 def plan_of(setup: Setup, watch: Watch = unwatched) -> Callable[[Servers], Sequence[Program]]:
     """The plan the supervisor follows once both servers answer; both raise StartFailed where they cannot."""
-    unknown = set(setup.scale) - {*deployment.service_names(), *(one.name for one in deployment.adapters())}
+    unknown = set(setup.scale) - {*service_names(), *(one.name for one in deployment.adapters())}
     if unknown:
         raise StartFailed(f"there is no {', '.join(sorted(unknown))} to scale")
 
     def plan(servers: Servers) -> Sequence[Program]:
-        dsns = {name: servers.dsn(name) for name in deployment.service_names()}
+        dsns = {name: servers.dsn(name) for name in service_names()}
         try:
             bring_up_to_date(servers.bootstrap, dsns, setup.partitions, watch)
             if setup.clock == "movable":
                 asyncio.run(_set_clock_once(servers.bootstrap, setup.start or datetime.now(UTC)))
-        except (LookupError, MigrationRefused, TopicsUnfit, Unavailable) as reason:
+        except (LookupError, NotMigrated, TopicsUnfit, Unavailable) as reason:
             raise StartFailed(str(reason)) from reason
-        programs = [_service(name, setup, servers) for name in deployment.service_names()]
+        programs = [_service(name, setup, servers) for name in service_names()]
         if setup.adapters:
             programs += [_adapter(adapter, setup, servers) for adapter in deployment.adapters()]
         return programs
@@ -78,17 +81,26 @@ def bring_up_to_date(
 ) -> dict[str, list[str]]:
     """Migrate each service's schema and create missing topics; what was done, by service and under ``topics``.
 
-    Raises ``Unavailable``, ``MigrationRefused`` or ``TopicsUnfit``. Harmless to repeat.
+    Raises ``Unavailable``, :class:`NotMigrated` or ``TopicsUnfit``. Harmless to repeat.
     """
     done: dict[str, list[str]] = {}
     for name, dsn in dsns.items():
         watch(Progress("schemas", Stage.PREPARING, name, len(done), len(dsns)))
-        done[name] = migrate(dsn, name, [revisions_of(name)])
+        done[name] = _migrate(name, dsn)
     watch(Progress("schemas", Stage.READY, f"{sum(map(len, done.values()))} revisions applied"))
     watch(Progress("topics", Stage.PREPARING))
     done["topics"] = asyncio.run(create_topics(bootstrap, partitions))
     watch(Progress("topics", Stage.READY, f"{len(done['topics'])} created"))
     return done
+
+
+def _migrate(name: str, dsn: str) -> list[str]:
+    from shared.drivers.migrate import MigrationRefused, migrate  # noqa: PLC0415 - slow, and few commands migrate
+
+    try:
+        return migrate(dsn, name, [revisions_of(name)])
+    except MigrationRefused as reason:
+        raise NotMigrated(f"{name}: {reason}") from reason
 
 
 def proof_secret(data_dir: Path) -> str:

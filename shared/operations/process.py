@@ -39,6 +39,7 @@ from shared.engine.ports import Unavailable
 from shared.engine.service import Service
 from shared.engine.worker import Worker
 from shared.kernel.calendar import Calendar
+from shared.operations.house import ROOT, revisions_of
 from shared.operations.logs import configure_logs
 from shared.operations.settings import (
     EXIT_MISCONFIGURED,
@@ -48,12 +49,9 @@ from shared.operations.settings import (
     read_settings,
 )
 
-__all__ = ["application", "revisions_of"]
+__all__ = ["application"]
 
 log: Any = structlog.get_logger(__name__)
-
-ROOT = Path(__file__).resolve().parents[2]
-"""Where ``shared`` and ``services`` lie side by side."""
 
 Resources = Callable[[], Iterable[object]]
 
@@ -225,11 +223,6 @@ def _digest_of_code(service_name: str) -> str:
     for path in sorted([*(ROOT / "shared").rglob("*.py"), *(ROOT / "services" / service_name).rglob("*.py")]):
         digest.update(path.read_bytes())
     return digest.hexdigest()
-
-
-def revisions_of(service_name: str) -> Path:
-    """The folder of a service's own schema revisions."""
-    return ROOT / "services" / service_name / "migrations"
 
 
 def _leave(reason: Exception, code: int) -> NoReturn:

@@ -21,8 +21,10 @@ class ServiceSettings(BaseSettings):
 
     model_config = SettingsConfigDict(env_prefix="HOUFU_", frozen=True, extra="ignore")
 
-    kafka_bootstrap: str = Field(min_length=1, description="Kafka bootstrap servers, host:port[,host:port]")
-    dsn: str = Field(min_length=1, description="PostgreSQL DSN of this service's own role and schema")
+    kafka_bootstrap: str = Field(
+        pattern=r"^[^\s,]+:\d+(,[^\s,]+:\d+)*$", description="Kafka bootstrap servers, host:port[,host:port]"
+    )
+    dsn: str = Field(pattern=r"^postgres(ql)?://", description="PostgreSQL DSN of this service's own role and schema")
     clock: Literal["system", "movable"] = Field(default="system", description="Where business time comes from (T-6)")
     calendar: Literal["CN", "CN-WEEKENDS"] = Field(default="CN", description="Working days of the tenant (T-4)")
     zone: str = Field(default="Asia/Shanghai", description="The tenant's time zone (T-2)")

@@ -79,7 +79,7 @@ class Town:
 
 async def until(holds: Callable[[], Awaitable[bool]]) -> None:
     async with asyncio.timeout(PATIENCE_S):
-        while not await holds():  # noqa: ASYNC110 - what is waited for happens in the broker
+        while not await holds():
             await asyncio.sleep(LOOK_EVERY_S)
 
 
