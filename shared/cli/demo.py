@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import asyncio
+import os
 import signal
 import sys
 import tempfile
@@ -43,7 +44,7 @@ START = "2027-03-01T09:00+08:00"
 def demo(data_dir: DataDir = None) -> None:
     """Tell stories of buyers on a running sandbox (or a throw-away one), and check what came of them."""
     began = time.monotonic()
-    if data_dir or read_state(DATA_DIR):
+    if data_dir or os.environ.get("HOUFU_KAFKA_BOOTSTRAP") or read_state(DATA_DIR):
         holds = asyncio.run(_tell_all(data_dir))
     else:
         with _throw_away_system() as directory:

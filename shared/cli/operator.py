@@ -5,17 +5,18 @@ from __future__ import annotations
 import asyncio
 from collections.abc import Awaitable, Callable
 from dataclasses import asdict
+from datetime import UTC, datetime
 from typing import Annotated, Any, TypeVar
 
 import typer
 from rich.table import Table
 
 from shared.cli.access import AsJson, DataDir, access_of
-from shared.cli.console import Complaint, local_time, out, write_json
+from shared.cli.console import Complaint, instant_of, local_time, out, write_json
 from shared.drivers.postgres import PostgresDatabase
 from shared.drivers.topics import PARTITIONS
 from shared.engine.ports import Held, Word
-from shared.operations.embedded import bring_up_to_date
+from shared.operations.embedded import bring_up_to_date, set_clock_once
 from shared.operations.remote import RunningSystem
 
 __all__ = ["app", "dead_letters", "line"]
@@ -38,12 +39,17 @@ LISTED_MAX = 1_000
 @app.command()
 def migrate(
     partitions: Annotated[int, typer.Option(help="Of topics that are created now")] = PARTITIONS,
+    start: Annotated[
+        str | None, typer.Option(envvar="HOUFU_CLOCK_START", help="Where a movable clock begins that was never set")
+    ] = None,
     data_dir: DataDir = None,
     as_json: AsJson = False,
 ) -> None:
-    """Bring every service's schema up to date and create missing topics. Harmless to repeat."""
+    """Bring every service's schema up to date, create missing topics, begin a movable clock. Harmless to repeat."""
     access = access_of(data_dir)
     done = bring_up_to_date(access.bootstrap, access.dsns, partitions)
+    if access.clock == "movable":
+        asyncio.run(set_clock_once(access.bootstrap, instant_of(start) if start else datetime.now(UTC)))
     if as_json:
         write_json(done)
         return

@@ -29,7 +29,7 @@ from shared.operations import deployment
 from shared.operations.house import revisions_of, service_names
 from shared.operations.remote import set_time
 
-__all__ = ["ClockKind", "NotMigrated", "Setup", "bring_up_to_date", "plan_of", "proof_secret"]
+__all__ = ["ClockKind", "NotMigrated", "Setup", "bring_up_to_date", "plan_of", "proof_secret", "set_clock_once"]
 
 ClockKind = Literal["system", "movable"]
 
@@ -65,7 +65,7 @@ def plan_of(setup: Setup, watch: Watch = unwatched) -> Callable[[Servers], Seque
         try:
             bring_up_to_date(servers.bootstrap, dsns, setup.partitions, watch)
             if setup.clock == "movable":
-                asyncio.run(_set_clock_once(servers.bootstrap, setup.start or datetime.now(UTC)))
+                asyncio.run(set_clock_once(servers.bootstrap, setup.start or datetime.now(UTC)))
         except (LookupError, NotMigrated, TopicsUnfit, Unavailable) as reason:
             raise StartFailed(str(reason)) from reason
         programs = [_service(name, setup, servers) for name in service_names()]
@@ -111,7 +111,7 @@ def proof_secret(data_dir: Path) -> str:
     return file.read_text()
 
 
-async def _set_clock_once(bootstrap: str, start: datetime) -> None:
+async def set_clock_once(bootstrap: str, start: datetime) -> None:
     """A movable clock that was set before goes on from where it stood."""
     async with Observer(bootstrap) as observer:
         ends = await observer.ends(await observer.partitions([CLOCK_TOPIC]))

@@ -1,0 +1,219 @@
+"""The system in containers: described completely, built, started, used from this machine, scaled, stopped."""
+
+from __future__ import annotations
+
+import json
+import os
+import re
+import secrets
+import shutil
+import socket
+import subprocess
+import sys
+import time
+from collections.abc import Iterator, Mapping
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Any
+from urllib.request import ProxyHandler, build_opener
+from uuid import uuid4
+
+import psycopg
+import pytest
+import yaml
+
+from shared.drivers.topics import PARTITIONS
+from shared.local.jars import KAFKA_VERSION
+from shared.local.postgres import ROLE_SETTINGS
+from shared.local.postgres import VERSION as POSTGRES_VERSION
+from shared.operations.house import service_names
+
+ROOT = Path(__file__).parents[2]
+BUILD_TIMEOUT_S = 900
+COMMAND_TIMEOUT_S = 240
+REBALANCE_TIMEOUT_S = 60
+OURS = (*service_names(), "sandbox-provider")
+
+
+def example() -> dict[str, str]:
+    """The settings that ``.env.example`` names, as it gives them."""
+    lines = (ROOT / ".env.example").read_text("utf-8").splitlines()
+    return dict(line.split("=", 1) for line in lines if re.match(r"[A-Z]", line))
+
+
+SECRETS = [name for name in example() if name.endswith(("_PASSWORD", "_SECRET"))]
+PORTS = [name for name in example() if name.endswith("_PORT")]
+
+
+def filled_in() -> dict[str, str]:
+    """The same, every secret with a value of its own, every port free, nothing that is made of others."""
+    settings = {name: value for name, value in example().items() if "$" not in value}
+    return settings | {name: secrets.token_hex(24) for name in SECRETS} | {name: free_port() for name in PORTS}
+
+
+def free_port() -> str:
+    with socket.socket() as probe:
+        probe.bind(("127.0.0.1", 0))
+        return str(probe.getsockname()[1])
+
+
+@dataclass(frozen=True)
+class System:
+    """One compose project of our own, with its name and its settings."""
+
+    name: str
+    settings: Mapping[str, str]
+
+    def compose(self, *words: str, timeout_s: float = COMMAND_TIMEOUT_S) -> subprocess.CompletedProcess[str]:
+        command = ("docker", "compose", "--project-name", self.name, "--env-file", os.devnull, *words)
+        return run(*command, env=self.settings, timeout_s=timeout_s)
+
+    def composed(self, *words: str, timeout_s: float = COMMAND_TIMEOUT_S) -> str:
+        """What a command wrote that must succeed."""
+        done = self.compose(*words, timeout_s=timeout_s)
+        assert done.returncode == 0, done.stderr + self.compose("logs", "--tail", "20").stdout
+        return done.stdout
+
+    def houfu(self, *words: str, given: str | None = None) -> str:
+        """What ``houfu`` on this machine wrote; it knows the system by its environment alone."""
+        access = {"HOUFU_KAFKA_BOOTSTRAP": f"127.0.0.1:{self.settings['HOUFU_KAFKA_PORT']}"} | {
+            f"HOUFU_{name.upper()}_DSN": self.dsn(name) for name in service_names()
+        }
+        command = (sys.executable, "-m", "shared.cli.main", *words)
+        done = run(*command, env={**self.settings, **access}, given=given)
+        assert done.returncode == 0, done.stderr
+        return done.stdout
+
+    def dsn(self, service: str) -> str:
+        password = self.settings[f"HOUFU_{service.upper()}_DB_PASSWORD"]
+        return f"postgresql://{service}:{password}@127.0.0.1:{self.settings['HOUFU_POSTGRES_PORT']}/houfu"
+
+    def containers(self, service: str) -> list[dict[str, Any]]:
+        """The replicas of a service, also those that have ended, as the engine describes them."""
+        ids = self.composed("ps", "--all", "--quiet", service).split()
+        described: list[dict[str, Any]] = json.loads(run("docker", "inspect", *ids, env={}).stdout)
+        return described
+
+    def lanes(self, service: str) -> list[list[int]]:
+        """The lanes that each replica of a service says are its own."""
+        ports = [one["NetworkSettings"]["Ports"]["8000/tcp"][0] for one in self.containers(service)]
+        pages = [f"http://127.0.0.1:{port['HostPort']}/health/ready" for port in ports]
+        return [json.load(build_opener(ProxyHandler({})).open(page, timeout=10))["lanes"] for page in pages]
+
+
+def run(
+    *command: str, env: Mapping[str, str], given: str | None = None, timeout_s: float = COMMAND_TIMEOUT_S
+) -> subprocess.CompletedProcess[str]:
+    """Run a command from the house's root, without the settings this test happens to have been started with."""
+    ours = {name: value for name, value in os.environ.items() if not name.startswith(("HOUFU_", "COMPOSE_"))}
+    return subprocess.run(
+        command,
+        cwd=ROOT,
+        env={**ours, **env},
+        input=given,
+        capture_output=True,
+        text=True,
+        timeout=timeout_s,
+        check=False,
+    )
+
+
+@pytest.fixture(scope="module")
+def engine() -> None:
+    """A container engine and compose; without them there is nothing to try."""
+    if shutil.which("docker") is None:
+        pytest.skip("docker is not installed")
+    for words, lack in ((("compose", "version"), "docker compose is not installed"), (("info",), "no engine answers")):
+        try:
+            found = run("docker", *words, env={}, timeout_s=30).returncode
+        except subprocess.TimeoutExpired:
+            found = 1
+        if found != 0:
+            pytest.skip(f"containers cannot be run: {lack}")
+
+
+@pytest.fixture(scope="module")
+def system(engine: None) -> Iterator[System]:
+    """Everything up and healthy, the sandbox's provider included; afterwards no container, volume or image is left."""
+    name = f"houfu-test-{uuid4().hex[:8]}"
+    clock = {"HOUFU_CLOCK": "movable", "HOUFU_CLOCK_START": "2027-03-01T09:00+08:00"}
+    started = System(name, filled_in() | clock | {"HOUFU_IMAGE": name, "COMPOSE_PROFILES": "sandbox"})
+    try:
+        started.composed("build", timeout_s=BUILD_TIMEOUT_S)
+        started.composed("up", "--detach", "--wait")
+        yield started
+    finally:
+        started.compose("down", "--volumes", "--remove-orphans")
+        run("docker", "image", "rm", name, env={})
+
+
+def test_every_service_is_described_and_runs_on_the_servers_we_embed() -> None:
+    described = yaml.safe_load((ROOT / "docker-compose.yml").read_text("utf-8"))["services"]
+    for name in service_names():
+        assert described[name]["environment"]["HOUFU_SERVICE"] == name
+        assert f"HOUFU_{name.upper()}_DSN" in described["migrate"]["environment"]
+        assert f"HOUFU_{name.upper()}_DB_PASSWORD" in described["roles"]["environment"]
+        assert {f"HOUFU_{name.upper()}_DSN", f"HOUFU_{name.upper()}_DB_PASSWORD"} <= example().keys()
+    assert described["kafka"]["image"] == f"apache/kafka:{KAFKA_VERSION}"
+    assert described["postgres"]["image"] == f"postgres:{POSTGRES_VERSION}"
+
+
+@pytest.mark.usefixtures("engine")
+@pytest.mark.parametrize("missing", SECRETS)
+def test_a_missing_secret_is_refused_by_its_name(missing: str) -> None:
+    refused = System("houfu-test", filled_in() | {missing: ""}).compose("config", "--quiet")
+    assert refused.returncode != 0
+    assert missing in refused.stderr
+
+
+def test_a_command_from_this_machine_is_answered(system: System) -> None:
+    body = {"buyer_id": "ann", "currency": "CNY", "platform_account_ref": "acc", "agreement_version": "2027-01"}
+    system.houfu("publish", "apply_for_account", "--data", "-", given=json.dumps(body))
+    system.houfu("settled")
+    seen = system.houfu("tail", "--buyer", "ann", "--from-beginning", "--limit", "2", "--json").splitlines()
+    types = [json.loads(line)["type"] for line in seen]
+    assert types == ["houfu.checkout.apply_for_account.v1", "houfu.checkout.account_applied.v1"]
+
+
+def test_a_movable_clock_begins_where_it_was_told(system: System) -> None:
+    assert system.houfu("clock", "show").startswith("2027-03-01 09:00:00")
+
+
+def test_two_replicas_share_the_lanes(system: System) -> None:
+    system.composed("up", "--detach", "--wait", "--no-recreate", "--scale", "billing=2")
+    until = time.monotonic() + REBALANCE_TIMEOUT_S
+    while sorted(map(len, lanes := system.lanes("billing"))) != [PARTITIONS // 2] * 2 and time.monotonic() < until:
+        time.sleep(0.5)
+    assert sorted(lane for ones in lanes for lane in ones) == list(range(PARTITIONS))
+    assert all(lanes)
+
+
+def test_a_role_has_its_own_schema_and_enters_no_other(system: System) -> None:
+    with psycopg.connect(system.dsn("billing")) as connection:
+        assert connection.execute("SELECT current_schema").fetchone() == ("billing",)
+        for name, value in ROLE_SETTINGS.items():
+            assert connection.execute("SELECT current_setting(%s)", [name]).fetchone() == (value,)
+        with pytest.raises(psycopg.errors.InsufficientPrivilege):
+            connection.execute("SELECT FROM checkout.position")
+
+
+@pytest.mark.parametrize("service", OURS)
+def test_our_processes_have_no_privilege_and_a_root_they_cannot_write(system: System, service: str) -> None:
+    for container in system.containers(service):
+        assert container["Config"]["User"] == "10001"
+        assert container["HostConfig"]["ReadonlyRootfs"]
+        assert container["HostConfig"]["CapDrop"] == ["ALL"]
+
+
+def test_nothing_listens_beyond_this_machine(system: System) -> None:
+    for service in (*OURS, "kafka", "postgres"):
+        for container in system.containers(service):
+            published = [place for places in container["NetworkSettings"]["Ports"].values() for place in places or ()]
+            assert {place["HostIp"] for place in published} <= {"127.0.0.1"}
+
+
+def test_the_services_stop_as_told_and_go_on_where_they_were(system: System) -> None:
+    system.composed("stop", *OURS)
+    assert [one["State"]["ExitCode"] for service in OURS for one in system.containers(service)] == [0, 0, 0, 0]
+    system.composed("up", "--detach", "--wait")
+    system.houfu("settled")
