@@ -21,9 +21,12 @@ from aiokafka.errors import (
     NotCoordinatorForGroupError,
 )
 
+from shared.drivers.lenient import read_garbled_names
 from shared.engine.ports import Record, TopicPartition, Unavailable
 
 __all__ = ["Observer", "as_record", "groupless_consumer"]
+
+read_garbled_names()  # every process that reads topics comes by here
 
 ANSWER_TIMEOUT_S = 10.0
 """Longest wait for one answer of the broker."""

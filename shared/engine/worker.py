@@ -8,7 +8,8 @@ from __future__ import annotations
 
 import logging
 from collections import defaultdict
-from collections.abc import Awaitable, Callable, Iterable, Mapping, Sequence
+from collections.abc import AsyncIterator, Awaitable, Callable, Iterable, Mapping, Sequence
+from contextlib import asynccontextmanager, suppress
 from dataclasses import dataclass, field
 from datetime import datetime, timedelta
 
@@ -25,6 +26,7 @@ from shared.engine.ports import (
     Position,
     Record,
     TopicPartition,
+    Unavailable,
 )
 from shared.engine.run import ProcessKilled
 from shared.engine.sender import Sender
@@ -156,10 +158,10 @@ class Worker:
             await self._single_file(one)
         if rest:
             unproven = [lane for lane in sorted({one.record.partition for one in rest}) if not self._proven(lane)]
-            if unproven:
-                await self._database.begin_attempt(_marks(rest, unproven, tries=1))
-            await self._records(rest, {})
-            await self._prove(unproven)
+            async with self._marked(_marks(rest, unproven, tries=1)):
+                await self._records(rest, {})
+            for lane in unproven:
+                self._state(lane).proven = True
 
     async def idle(self) -> bool:
         """Let come up what is due, publish what was left over, tidy the outbox; False if there was nothing to do."""
@@ -179,6 +181,9 @@ class Worker:
 
     async def _lanes_to_visit(self, now: datetime) -> list[int]:
         async with self._database.turn() as transaction:
+            line = await transaction.line()
+            if self._breaker.stands(line):
+                raise LineStopped(line.reason)
             horizons = dict.fromkeys(self._lanes, now)
             patience = dict.fromkeys(self._lanes, now - ROW_PATIENCE)
             keys = await transaction.due(horizons, patience, DUE_KEYS_MAX)
@@ -301,17 +306,28 @@ class Worker:
         condemned: dict[str, BaseException] = {}
         if tries >= TRIES_MAX and isinstance(reading, Arrival):
             condemned[reading.envelope.id] = ProcessKilled(f"its turn never ended, {tries} times")
-        await self._database.begin_attempt(_marks([reading], [lane], tries=tries + 1))
-        await self._records([reading], condemned)
-        await self._database.end_attempt([lane])
+        async with self._marked(_marks([reading], [lane], tries=tries + 1)):
+            await self._records([reading], condemned)
         if suspect is not None and tries > 1:
             self._lanes[lane].suspect = None
 
-    async def _prove(self, lanes: Sequence[int]) -> None:
+    @asynccontextmanager
+    async def _marked(self, attempts: Sequence[Attempt]) -> AsyncIterator[None]:
+        """The marks stand while the block runs. It may end well or badly; only a process that dies leaves them."""
+        lanes = [attempt.lane for attempt in attempts]
+        if lanes:
+            await self._database.begin_attempt(attempts)
+        try:
+            yield
+        except Exception:
+            with suppress(Unavailable):
+                await self._unmark(lanes)
+            raise
+        await self._unmark(lanes)
+
+    async def _unmark(self, lanes: Sequence[int]) -> None:
         if lanes:
             await self._database.end_attempt(lanes)
-        for lane in lanes:
-            self._state(lane).proven = True
 
 
 def _marks(readings: Sequence[Reading], lanes: Sequence[int], tries: int) -> list[Attempt]:

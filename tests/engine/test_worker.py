@@ -1,0 +1,133 @@
+"""A process's share of the work: lanes come and go, processes die in the middle, the line stops and runs again."""
+
+from __future__ import annotations
+
+from datetime import UTC, datetime, timedelta
+
+import pytest
+
+from shared.drivers.faults import Point
+from shared.engine.breaker import LineStopped
+from shared.engine.ports import Line, Unavailable
+from shared.kernel.partition import home_partition
+from shared.testing.world import PARTITIONS, World
+from tests.engine.till import OpenAccount, ParcelSent, Reminded, SendParcel, till
+
+NOON = datetime(2027, 3, 1, 4, tzinfo=UTC)
+BUYERS = [f"b{n}" for n in range(6)]
+
+
+class Killed(BaseException):
+    """The process is gone; nothing of it runs any more."""
+
+
+@pytest.fixture
+async def world() -> World:
+    """Six buyers with accounts."""
+    world = await World(till, start=NOON, breaker_keys=3).start()
+    await world.tell(*(OpenAccount(buyer_id=buyer, currency="CNY", balance=100) for buyer in BUYERS))
+    return world
+
+
+def sending(buyer: str, note: str = "", parcel_id: str = "p1") -> SendParcel:
+    return SendParcel(buyer_id=buyer, parcel_id=parcel_id, price=1, note=note)
+
+
+async def dead(world: World) -> list[tuple[str, str]]:
+    return [(one.key, one.reason) for one in await world.members["till"].database.dead_letters(100)]
+
+
+def kill_on_deadly(note: str) -> None:
+    """In place of the toy's mistakes: this one ends the process."""
+    if note == "deadly":
+        raise Killed
+
+
+async def test_a_record_that_ends_its_process_is_a_dead_letter_and_its_neighbours_go_on(
+    world: World, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr("tests.engine.till.stumble", kill_on_deadly)
+    member = world.members["till"]
+    for buyer in BUYERS:
+        await world.publish(sending(buyer, "deadly" if buyer == "b3" else ""))
+    deaths = 0
+    while deaths < 10:
+        await member.restart()
+        try:
+            await world.settle()
+            break
+        except Killed:
+            deaths += 1
+    assert deaths == 3
+    assert await dead(world) == [("b3", "PROCESS_KILLED")]
+    assert {one.buyer_id for one in await world.events(ParcelSent)} == {"b0", "b1", "b2", "b4", "b5"}
+
+
+async def test_a_process_restarted_while_the_line_is_stopped_suspects_nobody(
+    world: World, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """Turns that end badly have ended: only the death of a process in the middle of one counts."""
+    for buyer in BUYERS:
+        await world.publish(sending(buyer, "crash"))
+    for _ in range(5):
+        await world.members["till"].restart()
+        with pytest.raises(LineStopped):
+            await world.settle()
+    monkeypatch.setattr("tests.engine.till.stumble", kill_on_deadly)
+    await world.members["till"].database.stop_line(Line(resumed_at=NOON))
+    await world.settle()
+    assert await dead(world) == []
+    assert len(await world.events(ParcelSent)) == len(BUYERS)
+
+
+async def test_a_process_without_anything_to_read_knows_that_the_line_is_stopped(world: World) -> None:
+    member = world.members["till"]
+    await member.database.stop_line(Line(stopped=True, reason="a mistake", build="world"))
+    with pytest.raises(LineStopped, match="a mistake"):
+        await member.worker.idle()
+    await member.database.stop_line(Line(stopped=True, reason="a mistake", build="another"))
+    await member.restart()
+    await world.tell(sending("b0"))
+    assert len(await world.events(ParcelSent)) == 1
+
+
+async def test_the_breaker_stops_the_line_for_deadlines_too(world: World) -> None:
+    await world.tell(*(sending(buyer, "crash reminding") for buyer in BUYERS))
+    with pytest.raises(LineStopped):
+        await world.advance(timedelta(hours=1))
+    assert await dead(world) == []
+
+
+async def test_data_the_database_refuses_of_a_deadline_is_its_own_dead_letter(world: World) -> None:
+    await world.tell(*(sending(buyer, "overflow reminding" if buyer == "b1" else "") for buyer in BUYERS))
+    await world.advance(timedelta(hours=1))
+    assert await dead(world) == [("b1", "DATA_REFUSED")]
+    assert sorted(one.buyer_id for one in await world.events(Reminded)) == [buyer for buyer in BUYERS if buyer != "b1"]
+
+
+async def test_lanes_that_are_given_up_take_their_acknowledged_messages_along(world: World) -> None:
+    member = world.members["till"]
+    await world.publish(sending("b0"))
+    await member.step()
+    assert (await member.database.standing()).outbox_rows > 0
+    home = home_partition("b0", PARTITIONS)
+    member.database.faults.fail_next(Point.BEGIN, Unavailable("just now"))
+    with pytest.raises(Unavailable):
+        await member.worker.revoke([home])
+    assert member.worker.lanes == sorted({0, 1, 2} - {home})
+    await member.worker.revoke(range(3))
+    await member.worker.revoke(range(3))
+    assert member.worker.lanes == []
+    assert await member.worker.idle() is False
+    await member.join()
+    await world.settle()
+    assert (await member.database.standing()).outbox_rows == 0
+    sent = [one.envelope.id for one in await world.told("till.events") if isinstance(one.message, ParcelSent)]
+    assert len(set(sent)) == 1  # possibly twice, under one id
+
+
+async def test_old_ids_are_forgotten(world: World) -> None:
+    worker = world.members["till"].worker
+    assert await worker.forget(timedelta(days=1)) == 0
+    await world.advance(timedelta(days=2))
+    assert await worker.forget(timedelta(days=1)) == len(BUYERS)
