@@ -20,7 +20,7 @@ from shared.operations.settings import ServiceSettings
 ROOT = Path(__file__).parents[1]
 DOCUMENTS = [
     *(ROOT / name for name in ("README.md", "CONTRIBUTING.md", "SECURITY.md", "CHANGELOG.md")),
-    *(ROOT / "docs" / name for name in ("architecture.md", "operations.md")),
+    *(ROOT / "docs" / name for name in ("architecture.md", "containers.md", "operations.md")),
     *sorted((ROOT / "docs" / "decisions").glob("*.md")),
 ]
 CALL = re.compile(r"(?:^|[|;&]|\$\(|\bdo\b)\s*((?:houfu|make)\b[^|;&)<>]*)", re.MULTILINE)

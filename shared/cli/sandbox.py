@@ -59,6 +59,8 @@ def proof(
 def prover(data_dir: Path | None) -> Prove:
     """Signs proofs with the sandbox's own secret: the environment's, or the one of the data directory."""
     secret = os.environ.get(SECRET, "") if data_dir is None else ""
+    if not secret and data_dir is None and os.environ.get("HOUFU_KAFKA_BOOTSTRAP"):
+        raise Complaint(f"HOUFU_KAFKA_BOOTSTRAP is set but not {SECRET}")
     proofs = PaymentProofs(secret or proof_secret(data_dir or DATA_DIR))
 
     def prove(purchase: Purchase, now: datetime) -> str:

@@ -55,6 +55,8 @@ class Watchdog:
         self._gone = threading.Event()
         self.lag: int | None = None
         """Records unread on this process's lanes at the last look; None before the first."""
+        self.trouble: str | None = None
+        """Why the last look saw nothing: the broker does not answer."""
 
     def start(self) -> None:
         """Begin to watch the running event loop."""
@@ -82,7 +84,9 @@ class Watchdog:
                 await asyncio.sleep(LOOK_EVERY_S)
                 try:
                     self.lag = await self._unread(stream)
-                except Unavailable:
+                    self.trouble = None
+                except Unavailable as silence:
+                    self.trouble = str(silence)
                     continue  # while the broker is away there is nothing to be late with
                 silent_s = monotonic() - self._ended_at()
                 if self.lag and silent_s > self._stall_s:

@@ -11,7 +11,7 @@ import structlog
 
 __all__ = ["configure_logs"]
 
-NOISY = ("aiokafka", "faststream")
+NOISY = ("aiokafka", "houfu.broker")
 """A broker outage makes these write thousands of lines; each text is let through once in a while."""
 
 QUIET_S = 10.0
@@ -60,5 +60,6 @@ def configure_logs(level: str, service: str) -> None:
     root = logging.getLogger()
     root.handlers = [handler]
     root.setLevel(level.upper())
-    logging.getLogger("aiokafka").setLevel(logging.WARNING)
+    for library in ("aiokafka", "alembic", "houfu.broker"):
+        logging.getLogger(library).setLevel(logging.WARNING)
     structlog.contextvars.bind_contextvars(service=service)

@@ -128,7 +128,7 @@ async def _subscribed(
         settings.kafka_bootstrap,
         client_id=f"houfu-{service.name}",
         allow_auto_create_topics=False,
-        logger=logging.getLogger("faststream.broker"),
+        logger=logging.getLogger("houfu.broker"),  # below "faststream" it would print in its own way
         log_level=logging.DEBUG,
     )
     subscription = Subscription(
@@ -244,7 +244,7 @@ def _health(name: str) -> APIRouter:
     async def ready(request: Request, response: Response) -> dict[str, Any]:
         """The process owns its share of the work and gets on with it; otherwise ``trouble`` says why not."""
         process: Process = request.app.state.process
-        trouble = process.subscription.trouble
+        trouble = process.subscription.trouble or process.watchdog.trouble
         response.status_code = 200 if trouble is None else 503
         return {
             "service": name,
