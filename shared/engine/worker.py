@@ -296,7 +296,9 @@ class Worker:
         state = self._lanes.get(record.partition)
         if state is None or state.suspect is None:
             return False
-        return record.offset < state.suspect.reach.get(f"{record.topic}:{record.partition}", 0)
+        place = TopicPartition(record.topic, record.partition)
+        handled = self.positions.get(place, Position(0, None)).next_offset  # what is read again is beyond suspicion
+        return handled <= record.offset < state.suspect.reach.get(f"{place.topic}:{place.partition}", 0)
 
     async def _single_file(self, reading: Reading) -> None:
         """Handle one record of a turn that never ended in a turn of its own, marked with the tries so far."""

@@ -63,6 +63,24 @@ async def test_a_record_that_ends_its_process_is_a_dead_letter_and_its_neighbour
     assert {one.buyer_id for one in await world.events(ParcelSent)} == {"b0", "b1", "b2", "b4", "b5"}
 
 
+async def test_suspicion_outlasts_records_that_were_handled_and_come_again(
+    world: World, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """A process that dies has not committed its offsets: the next one is handed what stood before the record, too."""
+    monkeypatch.setattr("tests.engine.till.stumble", kill_on_deadly)
+    member = world.members["till"]
+    for parcel_id, note in (("p1", ""), ("p2", "deadly"), ("p3", "")):
+        await world.publish(sending("b0", note, parcel_id))
+    lane = await world.log.read("till.commands", home_partition("b0", PARTITIONS), 0, 100)
+    for _ in range(3):
+        await member.restart()
+        with pytest.raises(Killed):
+            await member.worker.handle(lane)
+    await member.restart()
+    await member.worker.handle(lane)
+    assert await dead(world) == [("b0", "PROCESS_KILLED")]
+
+
 async def test_a_process_restarted_while_the_line_is_stopped_suspects_nobody(
     world: World, monkeypatch: pytest.MonkeyPatch
 ) -> None:
