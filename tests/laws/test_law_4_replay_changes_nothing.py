@@ -1,0 +1,83 @@
+"""Law 4: whatever is read again, from anywhere, under whatever memory, changes no row and says nothing new."""
+
+from __future__ import annotations
+
+import asyncio
+
+from aiokafka import AIOKafkaConsumer, TopicPartition
+
+from shared.operations.sightings import sighted
+from tests.engine.till import ParcelPacked, ParcelWeighed
+from tests.laws.bench import Bench
+from tests.laws.load import Customers, Town
+
+READ = ("checkout.commands", "checkout.events", "billing.commands", "billing.events", "till.commands", "depot.events")
+WRITTEN = ("checkout.events", "billing.events", "till.events")
+
+
+async def test_every_record_comes_twice(bench: Bench, town: Town) -> None:
+    """Copies under the same ids, commands and facts alike: no row changes, no new id is published."""
+    await live(bench, town)
+    before = await said(bench)
+    rows = await bench.everything()
+    await bench.repeat(one for one in await bench.records(*READ) if sighted(one).envelope is not None)
+    await bench.settled()
+    assert await bench.everything() == rows
+    assert await said(bench) == before
+
+
+async def test_every_topic_is_read_from_zero(bench: Bench, town: Town) -> None:
+    """First without positions where the inboxes stand, then with emptied inboxes where the positions stand."""
+    await live(bench, town)
+    before = await said(bench)
+    rows = await bench.everything()
+    for forgotten in ("position", "inbox"):
+        for name in bench.databases:
+            await bench.fleet.scale(name, 0)
+            await bench.query(name, f"TRUNCATE {forgotten}")
+            await rewind(bench, name)
+            await bench.fleet.scale(name, 1)
+        await bench.calm()
+        assert await bench.everything() == rows
+        assert await said(bench) == before
+
+
+async def live(bench: Bench, town: Town) -> None:
+    """Something of everything happens."""
+    customers = Customers(bench, 10, "again")
+    await customers.open()
+    await customers.send(3)
+    facts = [
+        fact
+        for buyer, (first, second, _) in customers.parcels.items()
+        for fact in (
+            ParcelPacked(buyer_id=buyer, parcel_id=first, box="box"),
+            ParcelWeighed(buyer_id=buyer, parcel_id=second, weight=3),
+        )
+    ]
+    await asyncio.gather(bench.say(*facts), bench.say(*await town.purchases(5)))
+    await bench.settled()
+
+
+async def said(bench: Bench) -> dict[str, set[tuple[str, bytes | None]]]:
+    """The ids of everything the services have said, with what was said under them."""
+    found = {}
+    for topic in WRITTEN:
+        records = await bench.records(topic)
+        found[topic] = {(str(dict(one.headers)["ce_id"]), one.value) for one in records}
+        assert len(found[topic]) == len({name for name, _ in found[topic]}), "an id stands for one thing"
+    return found
+
+
+async def rewind(bench: Bench, service: str) -> None:
+    """Reset the offsets of a service's group to the beginning, as an operator would while nobody is in it."""
+    consumer = AIOKafkaConsumer(
+        bootstrap_servers=bench.access.bootstrap, group_id=f"houfu.{service}", enable_auto_commit=False
+    )
+    await consumer.start()
+    try:
+        places = [TopicPartition(*one) for one in await bench._observer.partitions(bench.access.readers[service])]
+        consumer.assign(places)
+        await consumer.commit(dict.fromkeys(places, 0))
+    finally:
+        await consumer.stop()
