@@ -10,9 +10,21 @@ from dataclasses import dataclass
 from datetime import UTC, datetime
 from uuid import UUID
 
-__all__ = ["DEFAULT_TENANT", "HEADER_MAX", "Envelope", "EnvelopeInvalid", "Headers", "format_instant", "parse_instant"]
+__all__ = [
+    "BODY_MAX_BYTES",
+    "DEFAULT_TENANT",
+    "HEADER_MAX",
+    "Envelope",
+    "EnvelopeInvalid",
+    "Headers",
+    "format_instant",
+    "parse_instant",
+]
 
 DEFAULT_TENANT = "default"
+
+BODY_MAX_BYTES = 256 * 1024
+"""Largest body of a message, in bytes (spec section 3)."""
 
 HEADER_MAX = 500
 """Longest attribute and longest key, in characters."""

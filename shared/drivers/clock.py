@@ -15,7 +15,7 @@ from aiokafka.errors import KafkaError
 from pydantic import ValidationError
 
 from shared.contracts.clock import CLOCK_TOPIC, BusinessTimeAdvanced
-from shared.drivers.observer import FETCH_WAIT_MS, STOP_TIMEOUT_S, as_record, groupless_consumer
+from shared.drivers.observer import FETCH_WAIT_MS, as_record, groupless_consumer, within_patience
 from shared.engine.ports import Record, Unavailable
 
 __all__ = ["Advances", "FollowedClock", "SystemClock", "clock_of"]
@@ -160,8 +160,7 @@ class FollowedClock:
             finally:
                 self._asking = None
                 for client in (consumer, asking):
-                    with suppress(KafkaError, OSError, TimeoutError):
-                        await asyncio.wait_for(client.stop(), STOP_TIMEOUT_S)
+                    await within_patience(client.stop())
             await asyncio.sleep(REST_S)
 
     async def _tell(self, asking: AIOKafkaConsumer) -> None:

@@ -6,13 +6,12 @@ import asyncio
 import logging
 from collections import defaultdict
 from collections.abc import Iterable, Sequence
-from contextlib import suppress
 
 from aiokafka import AIOKafkaConsumer, AIOKafkaProducer
 from aiokafka import TopicPartition as KafkaPartition
 from aiokafka.errors import KafkaError
 
-from shared.drivers.observer import groupless_consumer
+from shared.drivers.observer import groupless_consumer, within_patience
 from shared.engine.ports import Outgoing, TopicPartition, Unavailable
 
 __all__ = ["KafkaLog"]
@@ -23,7 +22,6 @@ PUBLISH_TIMEOUT_S = 10.0
 """Longest wait for the acknowledgements of one turn; the idempotent producer itself never gives up."""
 
 ANSWER_TIMEOUT_S = 5.0
-STOP_TIMEOUT_S = 3.0
 
 BATCH_MAX_BYTES = 512 * 1024
 """Largest batch handed to the broker, in bytes before compression; two messages of the largest size fit."""
@@ -45,7 +43,7 @@ class KafkaLog:
         producer, consumer, self._producer, self._consumer = self._producer, self._consumer, None, None
         for client in (producer, consumer):
             if client is not None:
-                await _discard(client)
+                await within_patience(client.stop())
 
     async def publish(self, messages: Sequence[Outgoing]) -> None:
         """Append the messages, in order per partition, and wait for every acknowledgement."""
@@ -81,7 +79,7 @@ class KafkaLog:
         except (KafkaError, OSError, TimeoutError) as silence:
             consumer, self._consumer = self._consumer, None
             if consumer is not None:
-                await _discard(consumer)
+                await within_patience(consumer.stop())
             raise Unavailable(f"the broker does not tell offsets ({type(silence).__name__})") from silence
         return (
             {TopicPartition(one.topic, one.partition): offset for one, offset in ends.items()},
@@ -115,7 +113,7 @@ class KafkaLog:
         producer, self._producer = self._producer, None
         if producer is not None:
             log.warning("the producer is in doubt and is replaced")
-            await _discard(producer)
+            await within_patience(producer.stop())
 
 
 async def _append(producer: AIOKafkaProducer, place: TopicPartition, messages: Sequence[Outgoing]) -> None:
@@ -139,12 +137,7 @@ async def _start(client: AIOKafkaProducer | AIOKafkaConsumer) -> None:
         async with asyncio.timeout(ANSWER_TIMEOUT_S):
             await client.start()
     except BaseException as failure:
-        await _discard(client)
+        await within_patience(client.stop())
         if isinstance(failure, KafkaError | OSError | TimeoutError):
             raise Unavailable(f"no broker answers ({type(failure).__name__})") from failure
         raise
-
-
-async def _discard(client: AIOKafkaProducer | AIOKafkaConsumer) -> None:
-    with suppress(KafkaError, OSError, TimeoutError):
-        await asyncio.wait_for(client.stop(), STOP_TIMEOUT_S)

@@ -6,7 +6,7 @@ The command line, the sandbox clock and the tests look at the system through an 
 from __future__ import annotations
 
 import asyncio
-from collections.abc import AsyncGenerator, AsyncIterator, Iterable, Mapping
+from collections.abc import AsyncGenerator, AsyncIterator, Awaitable, Iterable, Mapping
 from contextlib import asynccontextmanager
 from datetime import UTC, datetime
 from typing import Any, Self
@@ -24,7 +24,7 @@ from aiokafka.errors import (
 from shared.drivers.lenient import read_garbled_names
 from shared.engine.ports import Record, TopicPartition, Unavailable
 
-__all__ = ["Observer", "as_record", "groupless_consumer"]
+__all__ = ["Observer", "as_record", "groupless_consumer", "within_patience"]
 
 read_garbled_names()  # every process that reads topics comes by here
 
@@ -97,7 +97,7 @@ class Observer:
         consumer, admin, self._consumer, self._admin = self._consumer, self._admin, None, None
         for closing in (consumer and consumer.stop(), admin and admin.close()):
             if closing is not None:
-                await _within_patience(closing)
+                await within_patience(closing)
 
     async def partitions(self, topics: Iterable[str]) -> list[TopicPartition]:
         """Every partition of these topics, sorted; :class:`LookupError` names a topic that does not exist."""
@@ -185,7 +185,7 @@ class Observer:
                 consumer.seek(KafkaPartition(*one), offset)
             yield consumer
         finally:
-            await _within_patience(consumer.stop())
+            await within_patience(consumer.stop())
 
     @property
     def _asked(self) -> AIOKafkaConsumer:
@@ -210,12 +210,13 @@ async def _answered(otherwise: str) -> AsyncIterator[None]:
         raise Unavailable(f"{otherwise} ({type(silence).__name__})") from silence
 
 
-async def _within_patience(closing: Any) -> None:
+async def within_patience(closing: Awaitable[Any]) -> None:
+    """Let a client that is thrown away either way say goodbye, for a bounded time."""
     try:
         async with asyncio.timeout(STOP_TIMEOUT_S):
             await closing
     except (KafkaError, OSError, TimeoutError):
-        return  # it is thrown away either way
+        return
 
 
 def _named(offsets: Mapping[Any, int]) -> dict[TopicPartition, int]:

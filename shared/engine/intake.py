@@ -15,16 +15,13 @@ from typing import Any
 from pydantic import ValidationError
 from pydantic_core import from_json, to_json
 
-from shared.contracts.envelope import DEFAULT_TENANT, Envelope, EnvelopeInvalid
+from shared.contracts.envelope import BODY_MAX_BYTES, DEFAULT_TENANT, Envelope, EnvelopeInvalid
 from shared.contracts.message import Command, Event, Message, message_type, newest_type, read_message
 from shared.engine.ports import Clock, Record
 from shared.engine.service import Handler, Service
 from shared.kernel.partition import home_partition
 
-__all__ = ["BODY_MAX_BYTES", "Arrival", "Defect", "Intake", "Skipped", "content_of"]
-
-BODY_MAX_BYTES = 256 * 1024
-"""Largest body of a message, in bytes (spec section 3)."""
+__all__ = ["Arrival", "Defect", "Intake", "Skipped", "content_of"]
 
 MAY_BE_OLDER = timedelta(minutes=10)
 MAY_BE_AHEAD = timedelta(minutes=1)

@@ -8,10 +8,10 @@ from hashlib import blake2b
 from typing import Any
 
 from shared.contracts.dead_letters import DETAIL_MAX, DeadLettered, dead_letter_topic
-from shared.contracts.envelope import HEADER_MAX, Envelope
+from shared.contracts.envelope import BODY_MAX_BYTES, HEADER_MAX, Envelope
 from shared.contracts.message import Event, Rejection, message_type
 from shared.engine.held import Work, unpack_record
-from shared.engine.intake import BODY_MAX_BYTES, Arrival, Defect
+from shared.engine.intake import Arrival, Defect
 from shared.engine.ports import Held, Outgoing
 from shared.engine.reaction import HandlerMistaken
 from shared.engine.service import Service

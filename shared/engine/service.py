@@ -43,6 +43,8 @@ class Service:
         self.rejected = rejected
         self.emits: frozenset[type[Event]] = frozenset({*emits, rejected})
         self.resources: dict[type, Any] = {}
+        self.due_kinds: dict[str, type[Due]] = {}
+        """The deadline classes this service reacts to, by kind."""
         self._handlers: dict[type[Message] | type[Due], Handler] = {}
 
     def on(self, *messages: type[Message] | type[Due]) -> Callable[[Reaction], Reaction]:
@@ -55,6 +57,8 @@ class Service:
                 if issubclass(message, Command) and self.name != message.SERVICE:
                     raise TypeError(f"{message.__name__} is a command of {message.SERVICE}, not of {self.name}")
                 self._handlers[message] = Handler(message, reaction, read_signature(reaction, message))
+                if issubclass(message, Due):
+                    self.due_kinds[message.KIND] = message
             return reaction
 
         return register
@@ -70,11 +74,6 @@ class Service:
     @property
     def handlers(self) -> tuple[Handler, ...]:
         return tuple(self._handlers.values())
-
-    @property
-    def due_kinds(self) -> dict[str, type[Due]]:
-        """The deadline classes this service reacts to, by kind."""
-        return {kind.KIND: kind for kind in self._handlers if issubclass(kind, Due)}
 
     @property
     def topics(self) -> tuple[str, ...]:

@@ -12,7 +12,7 @@ from __future__ import annotations
 
 import inspect
 import types
-from collections.abc import Callable, Iterable, Iterator
+from collections.abc import Callable, Iterable
 from dataclasses import dataclass, fields, is_dataclass
 from datetime import datetime
 from typing import Annotated, Any, Union, get_args, get_origin, get_type_hints
@@ -71,10 +71,8 @@ class Signature:
 
     message: type[Message] | type[Due]
     needs: tuple[Need, ...]
-
-    @property
-    def rows(self) -> Iterator[ById | AllLive]:
-        return (need for need in self.needs if isinstance(need, ById | AllLive))
+    rows: tuple[ById | AllLive, ...]
+    """Those of the needs that are rows to load."""
 
 
 def read_signature(handler: Callable[..., Any], message: type[Message] | type[Due]) -> Signature:
@@ -86,7 +84,7 @@ def read_signature(handler: Callable[..., Any], message: type[Message] | type[Du
     parameters = list(inspect.signature(handler).parameters.values())
     if not parameters or not _accepts(hints.get(parameters[0].name), message):
         raise SignatureInvalid(f"{name}: the first parameter must be annotated with {message.__name__}")
-    needs = []
+    needs: list[Need] = []
     for parameter in parameters[1:]:
         if parameter.name not in hints:
             raise SignatureInvalid(f"{name}: parameter {parameter.name!r} has no annotation")
@@ -94,7 +92,8 @@ def read_signature(handler: Callable[..., Any], message: type[Message] | type[Du
             needs.append(_need(parameter.name, hints[parameter.name], message))
         except SignatureInvalid as reason:
             raise SignatureInvalid(f"{name}: parameter {parameter.name!r}: {reason}") from None
-    return Signature(message, tuple(needs))
+    rows = tuple(need for need in needs if isinstance(need, ById | AllLive))
+    return Signature(message, tuple(needs), rows)
 
 
 def _accepts(annotation: Any, message: type) -> bool:

@@ -14,7 +14,7 @@ from typing import Any
 import structlog
 from pydantic import ValidationError
 
-from shared.contracts.envelope import Envelope, EnvelopeInvalid
+from shared.contracts.envelope import BODY_MAX_BYTES, Envelope, EnvelopeInvalid
 from shared.contracts.message import Command, Event, read_message
 from shared.engine.ports import Clock, Outgoing, Record, Unavailable
 from shared.integration.adapter import Adapter, Reaction
@@ -24,9 +24,6 @@ from shared.integration.tally import Outcome, Tally
 __all__ = ["Answering", "Request"]
 
 log: Any = structlog.get_logger(__name__)
-
-BODY_MAX_BYTES = 256 * 1024
-"""Largest body of a command (spec section 3)."""
 
 
 @dataclass(frozen=True, slots=True)

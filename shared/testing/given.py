@@ -10,8 +10,8 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Iterable, Iterator
-from dataclasses import dataclass, field
+from collections.abc import Iterable, Iterator
+from dataclasses import dataclass
 from datetime import datetime
 from typing import Any
 
@@ -123,7 +123,6 @@ class _Supply:
     message: Message | Due
     now: datetime
     cause: Cause
-    missing: Callable[[str], Rejected] = field(default=Rejected)
 
     def __call__(self, need: Need) -> Any:
         match need:
@@ -145,7 +144,7 @@ class _Supply:
         ids = tuple(need.ids_of(self.message))
         row = self._find(need.row, need.owner_of(self.message), ids[0]) if ids else None
         if row is None and need.required:
-            raise self.missing(need.row.UNKNOWN)
+            raise Rejected(need.row.UNKNOWN)
         return row
 
     def _find(self, kind: type[Row], owner: str, row_id: str) -> Row | None:

@@ -10,10 +10,10 @@ import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
-from shared.contracts.envelope import Envelope
+from shared.contracts.envelope import BODY_MAX_BYTES, Envelope
 from shared.drivers.memory_log import FixedClock
 from shared.engine.held import pack_record, unpack_record
-from shared.engine.intake import BODY_MAX_BYTES, Arrival, Defect, Intake, Skipped, content_of
+from shared.engine.intake import Arrival, Defect, Intake, Skipped, content_of
 from shared.engine.ports import Record
 from shared.kernel.partition import home_partition
 from tests.engine.till import OpenAccount, ParcelPacked, ParcelSent, SendParcel, till
