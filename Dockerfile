@@ -5,7 +5,7 @@ FROM python:3.11-slim AS build
 COPY requirements.txt /build/
 RUN --mount=type=cache,target=/root/.cache/pip \
     pip install --disable-pip-version-check --root-user-action=ignore \
-    --require-hashes --prefix=/build/python -r /build/requirements.txt
+    --no-deps --require-hashes --prefix=/build/python -r /build/requirements.txt
 COPY LICENSE /build/houfu/
 COPY services /build/houfu/services
 COPY shared /build/houfu/shared
