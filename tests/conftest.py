@@ -15,6 +15,7 @@ if TYPE_CHECKING:
 def servers(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Servers]:
     """The embedded Kafka and PostgreSQL, one pair for the whole session, started by the first test that asks."""
     from shared.local.servers import Servers
+    from shared.operations.house import service_names
 
-    with Servers(tmp_path_factory.mktemp("servers"), durable=False) as started:
+    with Servers(tmp_path_factory.mktemp("servers"), services=service_names(), durable=False) as started:
         yield started

@@ -11,16 +11,18 @@ import pytest
 import typer
 from pydantic_settings import BaseSettings
 
-from services.billing.settings import BillingSettings
 from services.checkout.settings import CheckoutSettings
+from services.notify.adapters.smtp import SmtpSettings
 from shared.cli.main import app
 from shared.integration.process import AdapterSettings
 from shared.operations.settings import ServiceSettings
+from shared.operations.tokens import TokenSettings
 
 ROOT = Path(__file__).parents[1]
 DOCUMENTS = [
     *(ROOT / name for name in ("README.md", "CONTRIBUTING.md", "SECURITY.md", "CHANGELOG.md")),
-    *(ROOT / "docs" / name for name in ("architecture.md", "containers.md", "operations.md")),
+    *(ROOT / "docs" / name for name in ("architecture.md", "containers.md", "operations.md", "views.md")),
+    ROOT / "examples" / "README.md",
     *sorted((ROOT / "docs" / "decisions").glob("*.md")),
 ]
 CALL = re.compile(r"(?:^|[|;&]|\$\(|\bdo\b)\s*((?:houfu|make)\b[^|;&)<>]*)", re.MULTILINE)
@@ -80,7 +82,7 @@ def test_what_a_document_points_to_is_there(document: Path) -> None:
     assert [link for link in files if not (document.parent / link).exists()] == []
 
 
-@pytest.mark.parametrize("settings", [ServiceSettings, CheckoutSettings, BillingSettings, AdapterSettings])
+@pytest.mark.parametrize("settings", [ServiceSettings, TokenSettings, CheckoutSettings, AdapterSettings, SmtpSettings])
 def test_the_operations_page_names_every_setting(settings: type[BaseSettings]) -> None:
     page = (ROOT / "docs" / "operations.md").read_text("utf-8")
     prefix = settings.model_config.get("env_prefix", "")

@@ -9,7 +9,7 @@ ask() {
 
 ask --command 'REVOKE ALL ON SCHEMA public FROM PUBLIC'
 
-for setting in $(env | sed -n 's/^\(HOUFU_[A-Z]*_DB_PASSWORD\)=.*/\1/p' | sort); do
+for setting in $(env | sed -n 's/^\(HOUFU_[A-Z0-9]*_DB_PASSWORD\)=.*/\1/p' | sort); do
     service=$(echo "$setting" | sed 's/^HOUFU_\(.*\)_DB_PASSWORD$/\1/' | tr '[:upper:]' '[:lower:]')
     ask --set service="$service" --set setting="$setting" <<'SQL'
 \getenv password :setting

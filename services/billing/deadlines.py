@@ -12,7 +12,7 @@ from typing import Literal
 
 from shared.engine.vocabulary import Due
 
-__all__ = ["Ask", "Collect", "DaysLeft", "DueSoon", "Step"]
+__all__ = ["Ask", "Collect", "DaysLeft", "DueSoon", "PauseEnd", "Step"]
 
 
 DaysLeft = Literal[3, 1, 0]
@@ -60,3 +60,12 @@ class Ask(Due, subject="repayment_id"):
     buyer_id: str
     repayment_id: str
     bill_ids: tuple[str, ...]
+
+
+@dataclass(frozen=True, slots=True)
+class PauseEnd(Due, subject="ref"):
+    """The case ``ref`` kept a share of an order paused for as long as a case may: it runs again (B-H1)."""
+
+    buyer_id: str
+    ref: str
+    order_id: str

@@ -7,6 +7,9 @@ from shared.contracts.billing import (
     BillDueSoon,
     BillIssued,
     BillPaid,
+    BillPaused,
+    BillResumed,
+    BillVoided,
     CollectionFailed,
     CollectionPending,
     CollectionRequested,
@@ -15,6 +18,7 @@ from shared.contracts.billing import (
     OverpaymentDetected,
     PlanOpened,
     PlanSettled,
+    RefundAllocated,
     RepaymentAllocated,
 )
 from shared.engine.service import Service
@@ -29,6 +33,9 @@ billing = Service(
         BillDueSoon,
         BillIssued,
         BillPaid,
+        BillPaused,
+        BillResumed,
+        BillVoided,
         CollectionFailed,
         CollectionPending,
         CollectionRequested,
@@ -36,6 +43,7 @@ billing = Service(
         OverpaymentDetected,
         PlanOpened,
         PlanSettled,
+        RefundAllocated,
         RepaymentAllocated,
     ),
 )

@@ -1,7 +1,7 @@
 """The rows billing keeps, the machines they move through, and the entries of its journal.
 
-The spec's *book* is spread over rows: a small header with the totals, and a row for each plan, bill and repayment, so
-that a message rewrites only what it changes. States that belong to refunds, statements, write-offs and reversals are
+The spec's *book* is spread over rows: a small header with the totals, and a row for each plan, bill, repayment and
+refund, so that a message rewrites only what it changes. States that belong to statements, write-offs and reversals are
 named here already; the triggers that lead there join the machines together with their messages.
 """
 
@@ -13,7 +13,7 @@ from datetime import date, datetime
 from enum import StrEnum
 from typing import Any, Literal, get_args
 
-from shared.contracts.billing import BillKind, Stage
+from shared.contracts.billing import BillKind, RefundCause, Stage
 from shared.contracts.fields import Instrument, Product
 from shared.contracts.policy import DunningTerms, ExtensionTerms, LateFeeTerms, RefundPolicy
 from shared.engine.vocabulary import Entry, Live, Row
@@ -31,14 +31,19 @@ __all__ = [
     "BillTerms",
     "Book",
     "Component",
+    "Evidence",
     "InFlight",
     "Instalment",
     "LedgerAccount",
     "Line",
+    "Pause",
+    "PausedShare",
     "Payment",
     "Plan",
     "PlanStatus",
     "Posting",
+    "Refund",
+    "Reminder",
     "Repayment",
     "RepaymentStatus",
 ]
@@ -135,11 +140,19 @@ class PlanStatus(StrEnum):
     CHARGED_OFF = "CHARGED_OFF"
 
 
+_P = PlanStatus
+_PAUSES = ("ReturnOpened", "ReturnClosed", "PAUSE_END")
+
 PLAN_MACHINE: Mapping[PlanStatus, Mapping[str, tuple[PlanStatus, ...]]] = {
-    PlanStatus.OPEN: {"SUCCEEDED": (PlanStatus.OPEN, PlanStatus.SETTLED)},
-    PlanStatus.SETTLED: {},
-    PlanStatus.CHARGED_OFF: {},
+    _P.OPEN: {
+        "SUCCEEDED": (_P.OPEN, _P.SETTLED),
+        "RefundApproved": (_P.OPEN, _P.SETTLED),
+        **dict.fromkeys(_PAUSES, (_P.OPEN,)),
+    },
+    _P.SETTLED: {"RefundApproved": (_P.SETTLED,), **dict.fromkeys(_PAUSES, (_P.SETTLED,))},
+    _P.CHARGED_OFF: {},
 }
+"""SUCCEEDED is the end of a repayment. On a settled plan nothing is left to pause, and refunds are cash alone."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -189,6 +202,34 @@ class Payment:
 
 
 @dataclass(frozen=True, slots=True)
+class PausedShare:
+    """What a pause keeps out of one instalment."""
+
+    seq: int
+    amount: int
+
+
+@dataclass(frozen=True, slots=True)
+class Pause:
+    """A share of an order kept out of collection and dunning while a return case is open (B-H).
+
+    It runs while it holds ``shares``. Afterwards it stays, for the events it has heard of and for the days it took of
+    the order's allowance. A case that an appeal opens again has another one.
+    """
+
+    ref: str
+    """The case it waits for."""
+    heard: tuple[str, ...]
+    """Ids of the events that opened and closed the case: read once more, none of them pauses or resumes again."""
+    opened_on: date
+    until: datetime | None
+    """When it ends at the latest; None where nothing was left to pause."""
+    shares: tuple[PausedShare, ...] = ()
+    ended_on: date | None = None
+    """The day on which its last share was resumed, paid or refunded."""
+
+
+@dataclass(frozen=True, slots=True)
 class Plan(
     Row,
     table="plan",
@@ -212,6 +253,10 @@ class Plan(
     """Which instalments a refund lowers first; of the order's terms the only one the bills do not carry."""
     payments: tuple[Payment, ...] = ()
     settled_on: date | None = None
+    refunded_total: int = 0
+    """What refunds gave back so far, as less debt or in cash; principal - this is the rest of the order (B-R4)."""
+    pauses: tuple[Pause, ...] = ()
+    """In the order in which their cases were opened."""
 
     @property
     def fee(self) -> int:
@@ -225,6 +270,7 @@ class Plan(
 
     @property
     def refunded(self) -> int:
+        """Principal that refunds took away."""
         return sum(one.refunded for one in self.instalments)
 
     @property
@@ -255,12 +301,16 @@ BILL_MACHINE: Mapping[BillStatus, Mapping[str, tuple[BillStatus, ...]]] = {
         "COLLECT": (_B.ISSUED,),
         "STEP": (_B.OVERDUE,),
         "SUCCEEDED": (_B.ISSUED, _B.PAID),
+        "RefundApproved": (_B.ISSUED, _B.PAID, _B.VOIDED),
+        **dict.fromkeys(_PAUSES, (_B.ISSUED,)),
     },
     _B.OVERDUE: {
         "DUE_SOON": (_B.OVERDUE,),
         "COLLECT": (_B.OVERDUE,),
         "STEP": (_B.OVERDUE,),
         "SUCCEEDED": (_B.OVERDUE, _B.PAID),
+        "RefundApproved": (_B.OVERDUE, _B.PAID, _B.VOIDED),
+        **dict.fromkeys(_PAUSES, (_B.OVERDUE,)),
     },
     _B.PAID: {},
     _B.VOIDED: {},
@@ -287,6 +337,8 @@ class Line:
     seq: int
     due_on: date
     due_version: int
+    paused_dpd: int | None = None
+    """While all that is unpaid of it is paused: how many days past due it was when that began; else None (B-H3)."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -331,6 +383,26 @@ class Bill(
     def attempts(self) -> int:
         """Collections tried for the present due date."""
         return sum(one.startswith(f"{self.due_version}:") for one in self.tried)
+
+
+@dataclass(frozen=True, slots=True)
+class Reminder:
+    """When the buyer was first reminded of one due date."""
+
+    due_version: int
+    sent_at: datetime
+
+
+@dataclass(frozen=True, slots=True)
+class Evidence(Row, table="evidence", owner="buyer_id", id="bill_id"):
+    """Proof that the buyer was reminded of a bill, by due date: what a late fee will have to rest on (B-F5).
+
+    A row beside the bill, so that proof is kept whether or not the bill has been heard of yet.
+    """
+
+    buyer_id: str
+    bill_id: str
+    reminders: tuple[Reminder, ...]
 
 
 # -- repayments --------------------------------------------------------------------------------------------------------
@@ -407,6 +479,35 @@ class Repayment(
     overpaid: int = 0
     provider_ref: str | None = None
     """The provider's own reference of the outcome: the evidence behind the journal."""
+
+
+# -- refunds -----------------------------------------------------------------------------------------------------------
+
+
+@dataclass(frozen=True, slots=True)
+class Refund(Row, table="refund", owner="buyer_id", id="refund_id", unknown="UNKNOWN_REFUND"):
+    """A refund and how it fell, in minor units; an overpayment is one as well, all of it cash.
+
+    It is the mark by which a repeated RefundApproved is known, and what reports of its payouts wait for.
+    """
+
+    buyer_id: str
+    refund_id: str
+    cause: RefundCause
+    order_id: str | None
+    bill_id: str | None
+    merchant_id: str | None
+    """What it is about: the order and its merchant; of an overpayment the target of the repayment."""
+    currency: str
+    amount: int
+    debt: int = 0
+    cash: int = 0
+    external: int = 0
+    """What the merchant repays outside, as it was paid outside."""
+    unallocated: int = 0
+    """What exceeds the order: an alarm, never cash (B-R4)."""
+    posted: tuple[str, ...] = ()
+    """``<payout_id>:<outcome>`` of the reports that are in the journal; none is posted twice."""
 
 
 # -- the journal -------------------------------------------------------------------------------------------------------

@@ -6,6 +6,7 @@ import services.checkout.handlers  # noqa: F401 - importing them registers them
 from services.checkout.rules.proof import PaymentProofs
 from services.checkout.service import checkout
 from services.checkout.settings import CheckoutSettings
+from services.checkout.views import views
 from shared.operations.process import application
 from shared.operations.settings import read_settings
 
@@ -18,4 +19,4 @@ def resources() -> Iterable[object]:
     yield PaymentProofs(settings.payment_proof_secret.get_secret_value())
 
 
-app = application(checkout, resources=resources)
+app = application(checkout, resources=resources, views=[views])

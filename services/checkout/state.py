@@ -34,6 +34,8 @@ __all__ = [
     "PlatformPolicy",
     "Policy",
     "PublishedPolicy",
+    "Refund",
+    "ReturnCase",
     "Shipment",
     "ShipmentStatus",
     "Units",
@@ -245,6 +247,7 @@ class OrderStatus(StrEnum):
     DELIVERED = "DELIVERED"
     ACCEPTED = "ACCEPTED"
     COMPLETED = "COMPLETED"
+    REFUNDED = "REFUNDED"
     CANCELLED = "CANCELLED"
     EXPIRED = "EXPIRED"
     DECLINED = "DECLINED"
@@ -276,8 +279,16 @@ ORDER_MACHINE: Mapping[OrderStatus, Mapping[str, tuple[OrderStatus, ...]]] = {
         "RETURN_WINDOW": (_O.ACCEPTED, _O.COMPLETED),
         "PlanOpened": (_O.ACCEPTED,),
         "PlanSettled": (_O.ACCEPTED, _O.COMPLETED),
+        "ReturnOpened": (_O.ACCEPTED,),
+        "ReturnClosed": (_O.ACCEPTED, _O.COMPLETED),
+        "RefundAllocated": (_O.ACCEPTED, _O.REFUNDED),
     },
-    _O.COMPLETED: {},
+    _O.COMPLETED: {
+        "ReturnOpened": (_O.COMPLETED,),
+        "ReturnClosed": (_O.COMPLETED,),
+        "RefundAllocated": (_O.COMPLETED, _O.REFUNDED),
+    },
+    _O.REFUNDED: dict.fromkeys(("PlanSettled", "ReturnOpened", "ReturnClosed", "RefundAllocated"), (_O.REFUNDED,)),
     _O.CANCELLED: {},
     _O.EXPIRED: {},
     _O.DECLINED: {},
@@ -385,6 +396,10 @@ class Order(
     return_until: datetime | None = None
     """End of the longest return window; None before acceptance and once it is over."""
     plan_settled: bool = False
+    refunded_amount: int = 0
+    """What refunds gave back of the accepted amount, as less debt or in cash."""
+    open_cases: int = 0
+    """Return cases that are not closed."""
 
     def named(self) -> dict[str, Any]:
         """The fields in which every event says of which order it speaks."""
@@ -403,3 +418,29 @@ class Order(
             "terms": self.terms,
             "policy_versions": self.policy_versions,
         }
+
+
+# -- returns and refunds -----------------------------------------------------------------------------------------------
+
+
+@dataclass(frozen=True, slots=True)
+class ReturnCase(Row, table="return_case", owner="buyer_id", id="case_id", unknown="UNKNOWN_CASE"):
+    """A return case of an order: open or not, and which of its events have been counted."""
+
+    buyer_id: str
+    case_id: str
+    order_id: str
+    is_open: bool = False
+    heard: tuple[str, ...] = ()
+    """Ids of the events that opened and closed it: read once more, none of them counts again."""
+
+
+@dataclass(frozen=True, slots=True)
+class Refund(Row, table="refund", owner="buyer_id", id="refund_id"):
+    """The mark that a refund has been counted on its order."""
+
+    buyer_id: str
+    refund_id: str
+    order_id: str
+    amount: int
+    """What it gave back, in minor units."""

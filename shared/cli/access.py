@@ -48,6 +48,8 @@ def access_of(data_dir: Path | None) -> Access:
     state = state_of(data_dir)
     if state.phase != "ready":
         raise Complaint(f"the system in {data_dir or DATA_DIR} is {state.phase}")
+    if new := [name for name in readers if name not in state.dsns]:
+        raise Complaint(f"{', '.join(new)} is new since this system was started: 'houfu down', then 'houfu up'")
     dsns = {name: state.dsns[name] for name in readers}
     return Access(state.bootstrap, "movable" if state.clock == "movable" else "system", dsns, readers, adapters)
 

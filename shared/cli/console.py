@@ -61,7 +61,7 @@ def facts(body: Mapping[str, Any], most: int = 5) -> str:
     """What a payload says, in a few words: no ids, no parts, amounts with their decimals."""
     said = []
     for name, value in body.items():
-        if name.endswith(("_id", "_ref", "_at", "_on", "_version", "_proof")) or name in _UNSAID:
+        if name.endswith(("_id", "_ref", "_at", "_by", "_on", "_version", "_proof")) or name in _UNSAID:
             continue
         if not value and name in _UNSAID_AT_ZERO:
             continue
@@ -74,14 +74,51 @@ def facts(body: Mapping[str, Any], most: int = 5) -> str:
     return " · ".join(said[:most])
 
 
-_UNSAID = {"autopay", "currency", "kind", "product", "instalments", "score", "mode", "message", "waybill_no"}
-_UNSAID_AT_ZERO = {"ask", "fee", "freight", "paused", "released_amount", "refunded", "score_delta"}
+_UNSAID = {
+    "autopay",
+    "carrier",
+    "class",
+    "currency",
+    "description",
+    "evidence_refs",
+    "instalments",
+    "locale",
+    "message",
+    "mode",
+    "policy",
+    "product",
+    "promise_from",
+    "ref",
+    "score",
+    "skus",
+    "template",
+    "until",
+    "waybill_no",
+}
+_UNSAID_AT_ZERO = {
+    "ask",
+    "damage",
+    "fee",
+    "fees_reversed",
+    "freight",
+    "paused",
+    "refunded",
+    "released_amount",
+    "reopened",
+    "restocking",
+    "return_fee",
+    "score_delta",
+    "unallocated",
+}
 _AMOUNTS = {
     "amount",
     "amount_due",
     "available",
+    "cash_amount",
+    "damage",
     "fee",
     "freight",
+    "goods",
     "held",
     "limit",
     "outstanding_principal",
@@ -89,6 +126,10 @@ _AMOUNTS = {
     "principal",
     "refunded",
     "released_amount",
+    "restocking",
+    "return_fee",
+    "share_amount",
+    "unallocated",
     "used",
 }
 

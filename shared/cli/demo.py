@@ -10,6 +10,7 @@ import tempfile
 import time
 from collections.abc import Iterator
 from contextlib import contextmanager
+from datetime import datetime
 from pathlib import Path
 from typing import Any
 
@@ -21,13 +22,17 @@ from rich.text import Text
 from shared.cli.access import DATA_DIR, DataDir, access_of
 from shared.cli.console import Complaint, err, facts, instant_of, local_time, out
 from shared.cli.display import Display
+from shared.cli.inbox import inbox_of
 from shared.cli.messages import COLOURS
-from shared.cli.sandbox import prover
+from shared.cli.post import letters
+from shared.cli.sandbox import prover, shown_letter
 from shared.contracts.message import Command
+from shared.contracts.notify import DeliveryRequested, NoticeSent, ReportNoticeDelivery
 from shared.local.servers import Servers
 from shared.local.state import read_state
 from shared.local.supervisor import System
 from shared.operations.embedded import Setup, plan_of
+from shared.operations.house import service_names
 from shared.operations.remote import RunningSystem
 from shared.operations.sightings import Moment
 from shared.operations.stories import STORIES, Check, Story, Teller
@@ -35,6 +40,14 @@ from shared.operations.stories import STORIES, Check, Story, Teller
 __all__ = ["app"]
 
 app = typer.Typer()
+
+TOLD = "d2"
+"""The story whose buyer's inbox closes the demo."""
+
+NOTICES_SHOWN = 12
+
+CARRIED = (DeliveryRequested, ReportNoticeDelivery)
+"""How a notice gets to its channel; a timeline shows that it was sent."""
 
 START = "2027-03-01T09:00+08:00"
 """Where the business time of a throw-away system begins: a Monday morning."""
@@ -63,7 +76,7 @@ def _throw_away_system() -> Iterator[Path]:
         setup = Setup(clock="movable", start=instant_of(START), calendar="CN-WEEKENDS")
         with Display() as display:
             system = System(
-                Servers(directory, durable=False, watch=display.watch),
+                Servers(directory, services=service_names(), durable=False, watch=display.watch),
                 plan_of(setup, display.watch),
                 clock="movable",
                 watch=display.watch,
@@ -85,7 +98,9 @@ async def _tell_all(data_dir: Path | None) -> bool:
         with err.status("publishing the policies"):
             await teller.prologue()
         outcomes = [(story, await _tell(teller, story)) for story in STORIES]
+        told = teller.buyer_of(TOLD)
     out.print(_closing_table(outcomes))
+    _show_what_was_told(told, data_dir)
     return all(check.holds for _, checks in outcomes for check in checks)
 
 
@@ -103,7 +118,7 @@ async def _tell(teller: Teller, story: Story) -> list[Check]:
         out.print(f"▸ {text}", style="bold")
         history = await teller.history(story)
         for moment in history[shown:]:
-            if step is not None or not isinstance(moment.message, Command):
+            if not isinstance(moment.message, CARRIED) and (step or not isinstance(moment.message, Command)):
                 out.print(_line(moment), soft_wrap=True)
         shown = len(history)
     checks = await teller.checks(story)
@@ -117,7 +132,7 @@ def _line(moment: Moment) -> Text:
     kind = type(moment.message)
     body: dict[str, Any] = moment.message.model_dump(mode="json", by_alias=True, exclude_none=True)
     style = COLOURS.get(kind.SERVICE, "")
-    sign = "→" if isinstance(moment.message, Command) else "●"
+    sign = "→" if isinstance(moment.message, Command) else "✉" if isinstance(moment.message, NoticeSent) else "●"
     line = Text.assemble(
         (f"  {local_time(moment.at)}  ", "dim"),
         (f"{kind.SERVICE:<9}", style),
@@ -131,6 +146,20 @@ def _verdict(check: Check) -> Text:
     if check.holds:
         return Text.assemble(("  ✓ ", "green"), check.text)
     return Text.assemble(("  ✗ ", "red"), check.text, (f" (expected {check.expected}, found {check.found})", "red"))
+
+
+def _show_what_was_told(buyer: str, data_dir: Path | None) -> None:
+    """The inbox of one buyer, asked of notify with the buyer's token, and the last mail as it arrived."""
+    out.print(Rule("What the buyer was told", style="bold"))
+    inbox = Table(title=f"The inbox of {buyer}", title_justify="left", box=None, header_style="bold")
+    for title in ("told on", "through", "subject"):
+        inbox.add_column(title)
+    for notice in inbox_of(buyer, data_dir, locale="en", limit=NOTICES_SHOWN):
+        told_on = local_time(datetime.fromisoformat(notice["created_at"]))
+        inbox.add_row(told_on, notice.get("channel", "-"), notice.get("subject", notice["kind"]))
+    out.print(inbox)
+    for letter in letters(data_dir or DATA_DIR, buyer)[-1:]:
+        out.print(shown_letter(letter))
 
 
 def _closing_table(outcomes: list[tuple[Story, list[Check]]]) -> Table:

@@ -9,18 +9,19 @@ from typing import Any
 import typer
 from typer.core import TyperGroup
 
-from shared.cli import clock, contracts, demo, messages, operator, sandbox, system
+from shared.cli import clock, contracts, demo, doctor, messages, operator, sandbox, system
 from shared.cli.console import Complaint, err
 from shared.drivers.topics import TopicsUnfit
 from shared.engine.ports import Unavailable
 from shared.local.process import StartFailed
 from shared.operations.embedded import NotMigrated
+from shared.operations.house import ServiceMisnamed
 from shared.operations.logs import configure_logs
 from shared.operations.remote import ClockFixed, NotSettled
 
 __all__ = ["app"]
 
-EXPECTED = (ClockFixed, Complaint, NotMigrated, NotSettled, StartFailed, TopicsUnfit, Unavailable)
+EXPECTED = (ClockFixed, Complaint, NotMigrated, NotSettled, ServiceMisnamed, StartFailed, TopicsUnfit, Unavailable)
 """What may go wrong without a mistake in Houfu."""
 
 
@@ -48,6 +49,7 @@ app.add_typer(system.app)
 app.add_typer(messages.app)
 app.add_typer(clock.app, name="clock")
 app.add_typer(operator.app)
+app.add_typer(doctor.app)
 app.add_typer(contracts.app, name="contracts")
 app.add_typer(sandbox.app, name="sandbox")
 app.add_typer(demo.app)

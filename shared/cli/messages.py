@@ -103,6 +103,7 @@ def tail(
 def trace(
     order_id: Annotated[str, typer.Argument(help="The order")],
     buyer: Annotated[str | None, typer.Option(help="Its buyer, where several have an order of this id")] = None,
+    without: Annotated[list[str] | None, typer.Option(help="Leave out what this service hears and says")] = None,
     data_dir: DataDir = None,
     as_json: AsJson = False,
 ) -> None:
@@ -118,6 +119,7 @@ def trace(
     if len(owners) > 1:
         raise Complaint(f"several buyers have an order {order_id}: say --buyer {'|'.join(sorted(owners))}")
     story = story_of(order_id, owners.pop(), sightings) if owners else []
+    story = [one for one in story if one.service not in (without or ())]
     if not story:
         raise Complaint(f"no message speaks of an order {order_id}")
     if as_json:
@@ -161,13 +163,12 @@ def line_of(one: Sighting, *, owner: bool = True) -> Text:
     if one.envelope is None:
         where = f"{one.record.topic}/{one.record.partition}@{one.record.offset}"
         return Text(f"(unreadable)  {where}", "red")
-    service = one.envelope.type.split(".")[1]
-    style = COLOURS.get(service, "")
+    style = COLOURS.get(one.service, "")
     sign = "→" if one.is_command else "●"
     refused = "red" if one.name == "CommandRejected" else style
     line = Text.assemble(
         (f"{local_time(one.envelope.time)}  ", "dim"),
-        (f"{service:<9}", style),
+        (f"{one.service:<9}", style),
         (f"{sign} {one.name}", f"bold {refused}"),
         (f"  {one.key}" if owner else "", ""),
         (f"  {facts(one.body)}", "dim"),

@@ -23,6 +23,7 @@ from shared.local.servers import Servers
 from shared.local.state import SystemState, read_state, stop_system, supervisor_pid
 from shared.local.supervisor import System
 from shared.operations.embedded import Setup, plan_of
+from shared.operations.house import service_names
 from shared.operations.remote import RunningSystem
 
 __all__ = ["app"]
@@ -64,7 +65,10 @@ def up(
         _leave_running(directory, [word for word in sys.argv[1:] if word != "--detach"])
     elif DETACHED in os.environ:
         System(
-            Servers(directory, watch=progress_line), plan_of(setup, progress_line), clock=clock, watch=progress_line
+            Servers(directory, services=service_names(), watch=progress_line),
+            plan_of(setup, progress_line),
+            clock=clock,
+            watch=progress_line,
         ).run_forever()
     else:
         _run_here(directory, setup)
@@ -117,7 +121,7 @@ def _scale_of(wishes: Sequence[str]) -> dict[str, int]:
 def _run_here(directory: Path, setup: Setup) -> None:
     with Display() as display:
         system = System(
-            Servers(directory, watch=display.watch),
+            Servers(directory, services=service_names(), watch=display.watch),
             plan_of(setup, display.watch),
             clock=setup.clock,
             watch=display.watch,

@@ -12,6 +12,7 @@ from pydantic import Field, model_validator
 
 from shared.contracts.fields import (
     BusinessDate,
+    BuyerId,
     ChosenId,
     Code,
     Count,
@@ -20,7 +21,9 @@ from shared.contracts.fields import (
     Instant,
     Instrument,
     Listed,
+    MerchantId,
     Money,
+    OrderId,
     Part,
     Product,
     Ref,
@@ -28,6 +31,7 @@ from shared.contracts.fields import (
     example,
 )
 from shared.contracts.message import Command, Event, Rejection
+from shared.contracts.policy import RefundPolicy
 
 __all__ = [
     "Allocation",
@@ -37,6 +41,9 @@ __all__ = [
     "BillKind",
     "BillLine",
     "BillPaid",
+    "BillPaused",
+    "BillResumed",
+    "BillVoided",
     "Bucket",
     "CollectionFailed",
     "CollectionPending",
@@ -45,9 +52,14 @@ __all__ = [
     "DebtChanged",
     "DelinquencyChanged",
     "Instalment",
+    "InstalmentBalance",
+    "LegKind",
     "OverpaymentDetected",
     "PlanOpened",
     "PlanSettled",
+    "RefundAllocated",
+    "RefundCause",
+    "RefundLeg",
     "RepayBill",
     "RepaymentAllocated",
     "ReportCollection",
@@ -58,9 +70,6 @@ __all__ = [
 BillKind = Literal["PAY_AFTER_USE", "MONTHLY", "REVERSAL"]
 Bucket = Literal["NONE", "D1_3", "D4_30", "D31_60", "D61_90", "D91_120", "D121_180", "D181_UP"]
 Stage = Literal["NONE", "REMINDER", "RESTRICTED", "SUSPENDED", "COLLECTIONS", "CHARGED_OFF"]
-BuyerId = Annotated[ChosenId, Field(description="The buyer")]
-OrderId = Annotated[ChosenId, Field(description="The order, unique per buyer")]
-MerchantId = Annotated[ChosenId, Field(description="The merchant")]
 BillId = Annotated[
     DerivedId,
     Field(description="The bill: b:<order_id>, m:<buyer_id>:<statement_on> or r:<reversal_id>"),
@@ -68,6 +77,12 @@ BillId = Annotated[
 RepaymentId = Annotated[
     DerivedId,
     Field(description="The repayment: chosen by the sender, a:<bill_id>:<due_version>:<offset> or x:<external_ref>"),
+]
+LegKind = Literal["DEBT", "ORIGINAL_ROUTE", "WALLET", "EXTERNAL"]
+RefundCause = Literal["RETURN", "CLAIM", "GOODWILL", "APPEAL", "DISPUTE", "OVERPAYMENT"]
+RefundId = Annotated[
+    DerivedId,
+    Field(description="The refund: chosen by the sender, <case_id>:r<n>, <appeal_id>:r<n> or op:<overpayment_id>"),
 ]
 DueVersion = Annotated[Count, Field(description="Which due date of the bill this is, counted from 1")]
 Dpd = Annotated[Count, Field(description="Days past due")]
@@ -111,6 +126,23 @@ class Allocation(Part):
     bill_id: BillId
     component: Literal["LATE_FEE", "FEE", "PRINCIPAL"] = Field(description="What was paid")
     amount: Money = Field(description="Amount in minor units")
+
+
+class RefundLeg(Part):
+    """A share of a refund and what it does: DEBT lowers the plan, the others are money that goes out (B-R3)."""
+
+    leg_id: DerivedId = Field(description="The leg: <refund_id>:<n>, n from 1")
+    kind: LegKind = Field(description="Less debt, cash to where it came from, cash to the wallet, or paid outside")
+    amount: Money = Field(description="Amount in minor units")
+    instrument: Instrument | None = Field(default=None, description="Where the money goes; absent for DEBT and WALLET")
+    repayment_id: RepaymentId | None = Field(default=None, description="The payment that goes back, if it is one")
+
+
+class InstalmentBalance(Part):
+    """Unpaid principal of one instalment."""
+
+    seq: Count = Field(description="Place in the plan, from 1")
+    outstanding: Money = Field(description="Unpaid principal in minor units")
 
 
 class DebtChanged(Event):
@@ -289,6 +321,69 @@ class BillPaid(Event, service="billing", subject="bill_id"):
     max_dpd: Dpd = Field(description="Highest number of days past due; 0 if it was never late")
 
 
+class BillVoided(Event, service="billing", subject="bill_id"):
+    """Refunds took away all that was owed on a bill before anything was paid."""
+
+    model_config = example(**_BILL)
+
+    buyer_id: BuyerId
+    bill_id: BillId
+
+
+class BillPaused(Event, service="billing", subject="bill_id"):
+    """A share of a bill is out of collection and dunning while a return or an appeal is open (B-H)."""
+
+    model_config = example(
+        **_BILL,
+        order_id="o-1001",
+        merchant_id="m-42",
+        currency="CNY",
+        ref="case-1",
+        amount=12884,
+        amount_due=12885,
+        until="2027-04-05T02:00:00Z",
+    )
+
+    buyer_id: BuyerId
+    bill_id: BillId
+    order_id: OrderId
+    merchant_id: MerchantId
+    currency: Currency
+    ref: ChosenId = Field(description="The case or appeal it waits for")
+    amount: Money = Field(description="Share taken out, in minor units")
+    amount_due: Money = Field(description="Payable amount that is left, in minor units")
+    until: Instant = Field(description="When it ends at the latest")
+
+
+class BillResumed(Event, service="billing", subject="bill_id"):
+    """A paused share is payable again (B-H2, B-H3)."""
+
+    model_config = example(
+        **_BILL,
+        order_id="o-1001",
+        merchant_id="m-42",
+        currency="CNY",
+        ref="case-1",
+        amount=12884,
+        amount_due=25769,
+        due_on="2027-04-08",
+        due_version=2,
+        reason="RETURN_CLOSED",
+    )
+
+    buyer_id: BuyerId
+    bill_id: BillId
+    order_id: OrderId
+    merchant_id: MerchantId
+    currency: Currency
+    ref: ChosenId = Field(description="The case or appeal it waited for")
+    amount: Money = Field(description="Share that is payable again, in minor units")
+    amount_due: Money = Field(description="Payable amount in minor units")
+    due_on: BusinessDate = Field(description="Payable until the end of this day")
+    due_version: DueVersion
+    reason: Literal["RETURN_CLOSED", "APPEAL_DECIDED", "LIMIT"] = Field(description="Why the pause ended")
+
+
 class DelinquencyChanged(Event, service="billing", subject="bill_id"):
     """A bill reached a step of dunning, or was cured (B-D, BIL-11)."""
 
@@ -424,6 +519,59 @@ class OverpaymentDetected(Event, service="billing", subject="overpayment_id"):
     repayment_id: RepaymentId
     instrument: Instrument = Field(description="What it came from and goes back to")
     reason: Code = Field(description="Why it was too much")
+
+
+class RefundAllocated(DebtChanged, service="billing", subject="refund_id"):
+    """How an approved refund falls: on the debt first, on cash that was paid only then (B-R)."""
+
+    model_config = example(
+        **_ORDER,
+        refund_id="case-1:r1",
+        case_id="case-1",
+        currency="CNY",
+        cause="RETURN",
+        amount=8000,
+        legs=[
+            {"leg_id": "case-1:r1:1", "kind": "DEBT", "amount": 6666},
+            {
+                "leg_id": "case-1:r1:2",
+                "kind": "ORIGINAL_ROUTE",
+                "amount": 1334,
+                "instrument": _INSTRUMENT,
+                "repayment_id": "a:b:o-1001:1:0",
+            },
+        ],
+        before=[
+            {"seq": 1, "outstanding": 0},
+            {"seq": 2, "outstanding": 3333},
+            {"seq": 3, "outstanding": 3333},
+        ],
+        after=[{"seq": 1, "outstanding": 0}, {"seq": 2, "outstanding": 0}, {"seq": 3, "outstanding": 0}],
+        policy="REVERSE_DUE",
+        value_on="2027-03-22",
+        fees_reversed=0,
+        unallocated=0,
+        skus=["case-black"],
+        outstanding_principal=0,
+        book_version=3,
+    )
+
+    buyer_id: BuyerId
+    order_id: OrderId
+    merchant_id: MerchantId
+    refund_id: RefundId
+    case_id: ChosenId | None = Field(default=None, description="The return case it comes from, if it is one")
+    currency: Currency
+    cause: RefundCause = Field(description="Why it was approved")
+    amount: Money = Field(description="The refund in minor units; the legs and what is unallocated sum to it")
+    legs: Listed[RefundLeg] = Field(description="Its shares, in the order in which they were taken")
+    before: Listed[InstalmentBalance] = Field(description="The plan before it")
+    after: Listed[InstalmentBalance] = Field(description="The plan after it")
+    policy: RefundPolicy = Field(description="Which instalments were lowered first")
+    value_on: BusinessDate = Field(description="From this day on it counts for fees")
+    fees_reversed: Money = Field(description="Late fees taken back because of it, in minor units")
+    unallocated: Money = Field(description="What exceeds the order, in minor units: an alarm, never cash (B-R4)")
+    skus: Listed[ChosenId] = Field(description="Article numbers of what came back")
 
 
 class AutopayChanged(Event, service="billing", subject="buyer_id"):

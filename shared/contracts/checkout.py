@@ -2,13 +2,13 @@
 
 from __future__ import annotations
 
-from typing import Annotated, Literal, Self, TypeVar
+from typing import Annotated, Literal, Self
 
-from pydantic import AfterValidator, Field, model_validator
+from pydantic import Field, model_validator
 
 from shared.contracts.fields import (
-    LIST_MAX,
     BusinessDate,
+    BuyerId,
     ChosenId,
     Code,
     Count,
@@ -17,14 +17,18 @@ from shared.contracts.fields import (
     Instant,
     Instrument,
     Label,
+    LineId,
     Listed,
+    MerchantId,
     Money,
+    OrderId,
     Part,
     Product,
     Quantity,
     Ref,
     Score,
     SignedMoney,
+    SomeLines,
     Text,
     example,
 )
@@ -84,11 +88,7 @@ AccountStatus = Literal[
 ApplicationStep = Literal["IDENTITY", "CARD", "PASSWORD", "SCORE"]
 OrderKind = Literal["GOODS", "SERVICE"]
 Instalments = Annotated[Literal[1, 3, 6, 12], Field(description="Number of instalments")]
-BuyerId = Annotated[ChosenId, Field(description="The buyer")]
-MerchantId = Annotated[ChosenId, Field(description="The merchant")]
-OrderId = Annotated[ChosenId, Field(description="The order, unique per buyer")]
 ShipmentId = Annotated[ChosenId, Field(description="The shipment, unique per order")]
-LineId = Annotated[ChosenId, Field(description="The line, unique per order")]
 
 _INSTRUMENT = {"kind": "CARD", "token": "tok_4f6d"}
 _LINE = {
@@ -167,18 +167,6 @@ class Counterfactual(Part):
     """What would have been possible."""
 
     max_amount: Money = Field(description="Largest amount that would not have been declined, in minor units")
-
-
-Lined = TypeVar("Lined", OrderLine, ShippedLine)
-
-
-def _distinct(lines: tuple[Lined, ...]) -> tuple[Lined, ...]:
-    if len({line.line_id for line in lines}) < len(lines):
-        raise ValueError("a line_id occurs twice")
-    return lines
-
-
-SomeLines = Annotated[tuple[Lined, ...], Field(min_length=1, max_length=LIST_MAX), AfterValidator(_distinct)]
 
 
 # ------------------------------------------------------------------ commands: the account

@@ -5,7 +5,8 @@ Anyone can read a message without this package; the official ``cloudevents`` pac
 
 from __future__ import annotations
 
-from collections.abc import Iterable
+import re
+from collections.abc import Iterable, Sequence
 from dataclasses import dataclass
 from datetime import UTC, datetime
 from uuid import UUID
@@ -46,11 +47,16 @@ _READ = frozenset(
         "ce_correlationid",
         "ce_causationid",
         "ce_deadline",
-        "ce_traceparent",
-        "traceparent",
     }
 )
 """The headers that mean something here. Whatever else a client adds may hold anything."""
+
+_TRACE_HEADERS = ("traceparent", "ce_traceparent")
+
+_TRACE_CONTEXT = re.compile(
+    rb"(?!ff|00.{54})[0-9a-f]{2}-(?!0{32})[0-9a-f]{32}-(?!0{16})[0-9a-f]{16}-[0-9a-f]{2}(?:-[!-~]{0,400})?"
+)
+"""W3C Trace Context, section 2.2: version, trace, parent, flags; versions above 00 may go on."""
 
 
 class EnvelopeInvalid(ValueError):
@@ -77,6 +83,7 @@ class Envelope:
     """Kind of the deadline that produced this message, if time and not another message did."""
     tenant: str = DEFAULT_TENANT
     traceparent: str | None = None
+    """W3C trace context. A malformed one is as if there were none, whatever it holds."""
 
     def headers(self) -> Headers:
         """The Kafka headers of this envelope."""
@@ -102,7 +109,7 @@ class Envelope:
         return headers
 
     @classmethod
-    def parse(cls, headers: Iterable[tuple[str, bytes | None]], key: bytes | None) -> Envelope:
+    def parse(cls, headers: Sequence[tuple[str, bytes | None]], key: bytes | None) -> Envelope:
         """Read an envelope; raises :class:`EnvelopeInvalid` with the code of the first defect."""
         found = _texts(headers)
         if found.get("ce_specversion") != "1.0":
@@ -123,7 +130,7 @@ class Envelope:
             causation_id=causation or None,
             deadline=found.get("ce_deadline"),
             tenant=found.get("ce_tenant", DEFAULT_TENANT),
-            traceparent=found.get("traceparent") or found.get("ce_traceparent"),
+            traceparent=_trace_context(headers),
         )
 
 
@@ -149,6 +156,16 @@ def _texts(headers: Iterable[tuple[str, bytes | None]]) -> dict[str, str]:
         if len(value) > HEADER_MAX or not value.isprintable():
             raise EnvelopeInvalid("HEADER_INVALID", f"{name} is longer than {HEADER_MAX} or holds control characters")
     return found
+
+
+def _trace_context(headers: Iterable[tuple[str, bytes | None]]) -> str | None:
+    """The first of the two headers that is well-formed: clients set both, some set only one."""
+    given = [(name, value) for name, value in headers if name in _TRACE_HEADERS]
+    for wanted in _TRACE_HEADERS if given else ():
+        for name, value in given:
+            if name == wanted and isinstance(value, bytes) and _TRACE_CONTEXT.fullmatch(value):
+                return value.decode()
+    return None
 
 
 def _required(found: dict[str, str], name: str) -> str:

@@ -6,14 +6,16 @@ Shapes and limits are those of the published contract; a value outside them make
 from __future__ import annotations
 
 from datetime import UTC, date, datetime
-from typing import Annotated, Any, Literal, TypeVar
+from typing import Annotated, Any, Literal, Protocol, TypeVar
 
 from pydantic import AfterValidator, AwareDatetime, BaseModel, ConfigDict, Field
 
 __all__ = [
     "CURRENCIES",
+    "AnyLines",
     "Bps",
     "BusinessDate",
+    "BuyerId",
     "ChosenId",
     "Code",
     "Count",
@@ -22,8 +24,11 @@ __all__ = [
     "Instant",
     "Instrument",
     "Label",
+    "LineId",
     "Listed",
+    "MerchantId",
     "Money",
+    "OrderId",
     "Part",
     "Points",
     "Product",
@@ -31,6 +36,7 @@ __all__ = [
     "Ref",
     "Score",
     "SignedMoney",
+    "SomeLines",
     "Text",
     "example",
 ]
@@ -88,6 +94,10 @@ Ref = Annotated[
         description="Opaque reference the sender can resolve: 1-200 printable ASCII characters without spaces",
     ),
 ]
+BuyerId = Annotated[ChosenId, Field(description="The buyer")]
+MerchantId = Annotated[ChosenId, Field(description="The merchant")]
+OrderId = Annotated[ChosenId, Field(description="The order, unique per buyer")]
+LineId = Annotated[ChosenId, Field(description="The line, unique per order")]
 Money = Annotated[int, Field(ge=0, le=MONEY_MAX, description="Amount in minor units of the payload's currency")]
 SignedMoney = Annotated[
     int,
@@ -120,6 +130,30 @@ Product = Literal["PAY_AFTER_USE", "MONTHLY"]
 Item = TypeVar("Item")
 Listed = Annotated[tuple[Item, ...], Field(max_length=LIST_MAX)]
 """A list of at most 100 members."""
+
+
+class Lined(Protocol):
+    """Whatever speaks of one line of an order."""
+
+    @property
+    def line_id(self) -> str:
+        """The line, unique per order."""
+
+
+OneLine = TypeVar("OneLine", bound=Lined)
+
+
+def _distinct(lines: tuple[OneLine, ...]) -> tuple[OneLine, ...]:
+    if len({line.line_id for line in lines}) < len(lines):
+        raise ValueError("a line_id occurs twice")
+    return lines
+
+
+AnyLines = Annotated[tuple[OneLine, ...], Field(max_length=LIST_MAX), AfterValidator(_distinct)]
+"""Lines of an order, each once; there may be none."""
+
+SomeLines = Annotated[tuple[OneLine, ...], Field(min_length=1, max_length=LIST_MAX), AfterValidator(_distinct)]
+"""Lines of an order, each once, at least one."""
 
 
 class Part(BaseModel):

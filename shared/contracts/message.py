@@ -20,12 +20,12 @@ from __future__ import annotations
 
 import re
 from collections.abc import Callable, Iterator, Mapping
-from typing import Annotated, Any, ClassVar, Literal, Self, TypeVar, get_args, get_type_hints
+from typing import Annotated, Any, ClassVar, Self, TypeVar, get_type_hints
 
 from pydantic import BaseModel, ConfigDict, Field
 
 from shared.contracts.envelope import HEADER_MAX
-from shared.contracts.fields import Code
+from shared.contracts.fields import Code, example
 
 __all__ = [
     "HEADER_MAX",
@@ -33,17 +33,14 @@ __all__ = [
     "Event",
     "Message",
     "Rejection",
-    "ServiceName",
     "UnknownType",
     "catalogue",
-    "known_services",
     "message_type",
     "newest_type",
     "read_message",
+    "rejection_of",
     "upcast",
 ]
-
-ServiceName = Literal["checkout", "billing", "refunds", "notify"]
 
 MESSAGE_MAX = 500
 """Longest explanation of a rejection, in characters."""
@@ -174,6 +171,27 @@ class Rejection(Event):
         )
 
 
+def rejection_of(service: str) -> type[Rejection]:
+    """The rejection a service's contract declares as its ``CommandRejected``, or one made for it."""
+    declared = _CATALOGUE.get(f"houfu.{service}.command_rejected.v1")
+    if declared is not None and issubclass(declared, Rejection):
+        return declared
+
+    class CommandRejected(Rejection, service=service, subject="command_id"):
+        __doc__ = f"{service} refused a command; nothing changed (H-2)."
+
+        model_config = example(
+            command_id="0b6cb2f6-9f0c-4b7e-8f0a-0d3c3f6a1c55",
+            command_type=f"houfu.{service}.some_command.v1",
+            code="ILLEGAL_TRANSITION",
+            message="Illegal transition",
+            details={"from": "CLOSED", "allowed": []},
+            buyer_id="b-7",
+        )
+
+    return CommandRejected
+
+
 # ------------------------------------------------------------------ the catalogue
 
 _CATALOGUE: dict[str, type[Message]] = {}
@@ -234,11 +252,6 @@ def read_message(wire_type: str, body: bytes | str) -> Message:
 def catalogue() -> Iterator[type[Message]]:
     """Every declared message, in the order of the wire types."""
     return (_CATALOGUE[name] for name in sorted(_CATALOGUE))
-
-
-def known_services() -> tuple[str, ...]:
-    """The names of the services of this system."""
-    return get_args(ServiceName)
 
 
 def _version(kind: type[Message]) -> int:

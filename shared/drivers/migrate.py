@@ -1,47 +1,53 @@
 '''Bring a service's schema up to date: ``houfu migrate``, never a replica at boot.
 
 Every schema has two branches of revisions side by side: ``engine`` (in this package) and the service's own, in
-``services/<name>/migrations``. A revision is a Python file of plain SQL; within a release it only adds (a column that
-may be NULL or has a default, a table, an index), so that the build before it goes on running::
+``services/<name>/migrations``. A revision is a file of plain SQL named ``<branch>_<four digits>.sql``. It says in its
+first line what it brings, and within a release it only adds (a column that may be NULL or has a default, a table, an
+index), so that the build before it goes on running::
+
+    -- Bills, and the lines on them.                         (services/billing/migrations/billing_0002.sql)
+    CREATE TABLE bill (
+        buyer_id text NOT NULL,
+        bill_id  text NOT NULL,
+        status   text NOT NULL CHECK (status IN ('OPEN', 'PAID')),
+        PRIMARY KEY (buyer_id, bill_id)
+    ) WITH (fillfactor = 70);
+    CREATE INDEX bill_live ON bill (buyer_id) WHERE status IN ('OPEN');
+
+The same as one of Alembic's Python files is understood as well::
 
     """Bills, and the lines on them."""                      # services/billing/migrations/billing_0002.py
 
     from alembic import op
 
-    revision = "billing_0002"                                # <branch>_<four digits>, the name of the file
+    revision = "billing_0002"                                # the name of the file
     down_revision = "billing_0001"                           # None in the first one, which also has
     branch_labels = None                                     # branch_labels = ("billing",)
 
     def upgrade() -> None:
-        op.execute("""
-            CREATE TABLE bill (
-                buyer_id text NOT NULL,
-                bill_id  text NOT NULL,
-                status   text NOT NULL CHECK (status IN ('OPEN', 'PAID')),
-                PRIMARY KEY (buyer_id, bill_id)
-            ) WITH (fillfactor = 70);
-            CREATE INDEX bill_live ON bill (buyer_id) WHERE status IN ('OPEN');
-        """)
+        op.execute("""CREATE TABLE bill (…""")
 
-The folder is a package (it has an ``__init__.py``), so that it is part of the installed distribution. Table names are
-unqualified. One run is one transaction under an advisory lock: it takes place whole or not at all, once, however many
-migrators start at the same moment. There is no way down: the way back is a restored backup or another revision.
+Table names are unqualified. One run is one transaction under an advisory lock: it takes place whole or not at all,
+once, however many migrators start at the same moment. There is no way down: the way back is a restored backup or
+another revision.
 '''
 
 from __future__ import annotations
 
-import os
 import re
 from collections.abc import Iterator, Sequence
 from contextlib import contextmanager
+from functools import partial
 from pathlib import Path
+from types import ModuleType
 from typing import Any
 
 import psycopg
+from alembic import op
 from alembic.config import Config
 from alembic.runtime.environment import EnvironmentContext
 from alembic.runtime.migration import MigrationContext
-from alembic.script import ScriptDirectory
+from alembic.script import Script, ScriptDirectory
 from sqlalchemy import Connection, create_engine, exc, text
 from sqlalchemy.pool import NullPool
 
@@ -101,11 +107,30 @@ def _script(version_locations: Sequence[Path | str]) -> ScriptDirectory:
     for location in locations:
         if not Path(location).is_dir():
             raise MigrationRefused(f"{location} is not a folder of revisions")
-    config = Config()
-    config.set_main_option("script_location", str(ENGINE_REVISIONS.parent))
-    config.set_main_option("path_separator", "os")
-    config.set_main_option("version_locations", os.pathsep.join(locations).replace("%", "%%"))
-    return ScriptDirectory.from_config(config)
+    return _Revisions(ENGINE_REVISIONS.parent, version_locations=locations)
+
+
+class _Revisions(ScriptDirectory):
+    """Alembic's history, made of files of plain SQL as well as of its own."""
+
+    def _load_revisions(self) -> Iterator[Script]:
+        yield from super()._load_revisions()
+        for location in self._version_locations:
+            yield from map(_of_sql, sorted(location.glob("*.sql")))
+
+
+def _of_sql(file: Path) -> Script:
+    """A file of SQL as the module Alembic would have it be."""
+    branch, number = _numbered(file.stem)
+    sql = file.read_text("utf-8")
+    brings = re.match(r"-- *(\S.*)", sql)
+    if brings is None:
+        raise MigrationRefused(f"{file.name} does not say in its first line what it brings: -- Bills, and their lines.")
+    module: Any = ModuleType(file.stem, brings[1].strip())
+    module.down_revision = f"{branch}_{number - 1:04d}" if number > 1 else None
+    module.branch_labels = (branch,) if number == 1 else None
+    module.upgrade = partial(op.execute, sql.replace(":", r"\:"))  # a colon is no parameter here
+    return Script(module, file.stem, file)
 
 
 @contextmanager

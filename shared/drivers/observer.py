@@ -6,7 +6,7 @@ The command line, the sandbox clock and the tests look at the system through an 
 from __future__ import annotations
 
 import asyncio
-from collections.abc import AsyncGenerator, AsyncIterator, Awaitable, Iterable, Mapping
+from collections.abc import AsyncGenerator, AsyncIterator, Awaitable, Callable, Iterable, Mapping, Sequence
 from contextlib import asynccontextmanager
 from datetime import UTC, datetime
 from typing import Any, Self
@@ -19,6 +19,7 @@ from aiokafka.errors import (
     GroupLoadInProgressError,
     KafkaError,
     NotCoordinatorForGroupError,
+    for_code,
 )
 
 from shared.drivers.lenient import read_garbled_names
@@ -125,14 +126,22 @@ class Observer:
             found = await self._offsets(group)
         return {TopicPartition(*one): what.offset for one, what in found.items() if what.offset >= 0}
 
+    async def members(self, group: str) -> int:
+        """How many processes share the group's work at present."""
+        async with _answered(f"the broker does not describe the group {group}"):
+            return len(await _once_laid_out(lambda: self._members(group)))
+
+    async def _members(self, group: str) -> Sequence[Any]:
+        [answer] = await self._asked_admin.describe_consumer_groups([group])
+        [(code, _, _, _, _, members, *_)] = answer.groups
+        if code:
+            raise for_code(code)()
+        described: Sequence[Any] = members
+        return described
+
     async def _offsets(self, group: str) -> Mapping[Any, Any]:
-        while True:
-            try:
-                found: Mapping[Any, Any] = await self._asked_admin.list_consumer_group_offsets(group)
-            except (GroupCoordinatorNotAvailableError, GroupLoadInProgressError, NotCoordinatorForGroupError):
-                await asyncio.sleep(0.1)  # a young broker is still laying out its groups
-            else:
-                return found
+        found: Mapping[Any, Any] = await _once_laid_out(lambda: self._asked_admin.list_consumer_group_offsets(group))
+        return found
 
     async def records(
         self, topics: Iterable[str], since: Mapping[TopicPartition, int] | None = None
@@ -198,6 +207,15 @@ class Observer:
         if self._admin is None:
             raise Unavailable("the observer is not connected")
         return self._admin
+
+
+async def _once_laid_out(ask: Callable[[], Awaitable[Any]]) -> Any:
+    """What a question about a group is answered, once a young broker has laid out its groups."""
+    while True:
+        try:
+            return await ask()
+        except (GroupCoordinatorNotAvailableError, GroupLoadInProgressError, NotCoordinatorForGroupError):
+            await asyncio.sleep(0.1)
 
 
 @asynccontextmanager

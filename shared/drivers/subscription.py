@@ -25,7 +25,8 @@ from faststream.kafka.message import KafkaAckableMessage
 
 from shared.drivers.kafka import KafkaLog
 from shared.drivers.observer import as_record
-from shared.engine.breaker import LineStopped
+from shared.engine.breaker import LineStopped, kind_and_place
+from shared.engine.monitor import Monitor, Tally
 from shared.engine.ports import Position, Record, TopicPartition, Unavailable
 from shared.engine.worker import Worker
 
@@ -53,6 +54,10 @@ CALM_PAUSE_S = 0.25
 CALM_AFTER_S = 2.0
 """Pause between two looks at what is due while nothing arrives, and once nothing has happened for a while."""
 
+PROGRESS_S = 10.0
+"""A look at what is due asks the database several times a second; a process that has not come to the end of one for
+this long is not ready."""
+
 BATCH_WAIT_MS = 10
 FETCH_WAIT_MS = 50
 FETCH_MAX_BYTES = 8 * 1024 * 1024
@@ -76,6 +81,7 @@ class Subscription(ConsumerRebalanceListener):  # type: ignore[misc]
         records: int,
         remembered: timedelta,
         pause: Callable[[float], Awaitable[None]],
+        monitor: Monitor | None = None,
     ) -> None:
         self._worker = worker
         self._stream = stream
@@ -87,13 +93,14 @@ class Subscription(ConsumerRebalanceListener):  # type: ignore[misc]
         self._failures = 0
         self._remembered = remembered
         self._pause = pause
+        self._monitor = monitor or Tally()
         self._forgot_at = monotonic()
         self._received_at = self._busy_at = 0.0
         self._idling: asyncio.Task[None] | None = None
+        self._trouble: str | None = "no partition is assigned yet"
+        self._looked_at = monotonic()
         self.ended_at = monotonic()
         """When a turn last ended, well or badly (of the monotonic clock)."""
-        self.trouble: str | None = "no partition is assigned yet"
-        """Why this process is not ready, in a sentence; None while it is."""
         self._subscriber: Any = broker.subscriber(
             *self._topics,
             batch=True,
@@ -135,6 +142,14 @@ class Subscription(ConsumerRebalanceListener):  # type: ignore[misc]
     def lanes(self) -> list[int]:
         return self._worker.lanes
 
+    @property
+    def trouble(self) -> str | None:
+        """Why this process is not ready, in a sentence; None while it is."""
+        silent_s = monotonic() - self._looked_at
+        if self._trouble is None and silent_s > PROGRESS_S:
+            return f"neither a turn nor a look at what is due has ended for {silent_s:.0f} s"
+        return self._trouble
+
     # ------------------------------------------------------------------ assignment
 
     async def on_partitions_revoked(self, revoked: Iterable[KafkaPartition]) -> None:
@@ -144,7 +159,7 @@ class Subscription(ConsumerRebalanceListener):  # type: ignore[misc]
             self._expected.clear()
             with suppress(Unavailable):
                 await self._worker.revoke(self._worker.lanes)
-            self.trouble = "no partition is assigned"
+            self._trouble = "no partition is assigned"
 
     async def on_partitions_assigned(self, assigned: Iterable[KafkaPartition]) -> None:
         """Seek every partition to the position saved for it, retrying until that is done or overtaken."""
@@ -157,10 +172,10 @@ class Subscription(ConsumerRebalanceListener):  # type: ignore[misc]
                     await self._take_over(places, generation)
                     return
             except Unavailable as silence:
-                self.trouble = str(silence)
+                self._trouble = str(silence)
                 await self._rest(silence)
             except PositionBeyondLog as lost:
-                self.trouble = str(lost)
+                self._trouble = str(lost)
                 log.critical("%s", lost)
                 return
 
@@ -185,8 +200,8 @@ class Subscription(ConsumerRebalanceListener):  # type: ignore[misc]
             self._subscriber.consumer.seek(KafkaPartition(*place), offset)
         self._expected = starts
         self._gaps.clear()
-        self.trouble = None
-        self.ended_at = monotonic()
+        self._trouble = None
+        self.ended_at = self._looked_at = monotonic()
 
     # ------------------------------------------------------------------ records
 
@@ -206,22 +221,20 @@ class Subscription(ConsumerRebalanceListener):  # type: ignore[misc]
                     await self._worker.handle(records)
                     self._move_on()
                 self._failures = 0
-                self.trouble = None if self._expected else self.trouble
+                self._trouble = None if self._expected else self._trouble
             except LineStopped as stopped:
-                self.trouble = f"the line is stopped: {stopped}"
-                await asyncio.sleep(STOPPED_PAUSE_S)
+                await self._stand_still(stopped)
                 await self._rewind()
             except Unavailable as silence:
-                self.trouble = str(silence)
+                self._trouble = str(silence)
                 await self._rest(silence)
                 await self._rewind()
             except Exception as defect:
-                self.trouble = f"{type(defect).__name__}: {defect}"
                 log.exception("a turn failed in a way nobody foresaw")
-                await self._rest(defect)
+                await self._rest_from(defect)
                 await self._rewind()
             finally:
-                self.ended_at = self._received_at = self._busy_at = monotonic()
+                self.ended_at = self._looked_at = self._received_at = self._busy_at = monotonic()
         await self._commit()
 
     def _next_in_line(self, batch: Iterable[Any], generation: int) -> list[Record]:
@@ -271,6 +284,7 @@ class Subscription(ConsumerRebalanceListener):  # type: ignore[misc]
             async with asyncio.timeout(COMMIT_TIMEOUT_S):
                 await self._subscriber.consumer.commit(offsets)
         except (KafkaError, OSError, TimeoutError, AttributeError) as refused:
+            self._monitor.commit_failed()
             log.info("offsets were not committed (%s); positions are the truth", type(refused).__name__)
 
     # ------------------------------------------------------------------ time
@@ -287,20 +301,19 @@ class Subscription(ConsumerRebalanceListener):  # type: ignore[misc]
                     busy = True
                     while busy and self._expected:
                         busy = await self._worker.idle()
-                        self.ended_at = monotonic()
-                        self._busy_at = self.ended_at if busy else self._busy_at
-                        self.trouble = None
+                        self._looked_at = monotonic()
+                        if busy:  # a look that found nothing is no turn, and no sign that records are handled
+                            self.ended_at = self._busy_at = self._looked_at
+                        self._trouble = None
                 await self._forget()
             except LineStopped as stopped:
-                self.trouble = f"the line is stopped: {stopped}"
-                await asyncio.sleep(STOPPED_PAUSE_S)
+                await self._stand_still(stopped)
             except Unavailable as silence:
-                self.trouble = str(silence)
+                self._trouble = str(silence)
                 await self._rest(silence)
             except Exception as defect:
-                self.trouble = f"{type(defect).__name__}: {defect}"
                 log.exception("looking after what is due failed in a way nobody foresaw")
-                await self._rest(defect)
+                await self._rest_from(defect)
 
     async def _forget(self) -> None:
         """Now and then, remove what the inbox has kept long enough."""
@@ -308,12 +321,25 @@ class Subscription(ConsumerRebalanceListener):  # type: ignore[misc]
             self._forgot_at = monotonic()
             await self._worker.forget(self._remembered)
 
-    async def _rest(self, reason: Exception) -> None:
+    async def _stand_still(self, stopped: LineStopped) -> None:
+        """The line is stopped: every replica says so once, and leaves the call for help to the one that stopped it."""
+        trouble = f"the line is stopped: {stopped}"
+        if self._trouble != trouble:
+            log.warning("line.stands", extra={"facts": {"reason": str(stopped)}})
+        self._trouble = trouble
+        await asyncio.sleep(STOPPED_PAUSE_S)
+
+    async def _rest(self, reason: object) -> None:
         """Back off, longer each time, with jitter; well under the poll interval."""
         self._failures += 1
         pause = min(REST_MAX_S, REST_MIN_S * 2**self._failures) * random.uniform(0.5, 1.0)  # noqa: S311 - not a secret
         log.warning("resting %.1f s: %s", pause, reason)
         await asyncio.sleep(pause)
+
+    async def _rest_from(self, defect: Exception) -> None:
+        """Back off from what nobody foresaw. What it says is kept from everybody: it may quote anything."""
+        self._trouble = kind_and_place(defect)
+        await self._rest(self._trouble)
 
 
 async def _undecoded(message: KafkaMessage) -> Any:

@@ -3,6 +3,9 @@
 A consumer can stay stuck after a broker outage without any public sign. The watchdog is a thread with a client of its
 own: if the log holds something unread and no turn has ended, well or badly, for a while, it dumps what every task is
 doing and exits. Restarting is always safe: that is the first law. The same thread bounds how long a stop may take.
+
+A transaction of a foreign client ends in a mark on the log that no client is ever given. It looks unread for ever; so
+before silence is held against the process, the watchdog tries itself whether there is anything to read.
 """
 
 from __future__ import annotations
@@ -17,7 +20,11 @@ import threading
 from collections.abc import Callable, Sequence
 from time import monotonic
 
+from aiokafka import TopicPartition as KafkaPartition
+from aiokafka.errors import KafkaError
+
 from shared.drivers.kafka import KafkaLog
+from shared.drivers.observer import FETCH_WAIT_MS, groupless_consumer, within_patience
 from shared.engine.ports import Position, TopicPartition, Unavailable
 
 __all__ = ["EXIT_STALLED", "Watchdog"]
@@ -28,6 +35,15 @@ EXIT_STALLED = 70
 """Exit code of a process that stalled or could not stop in time (EX_SOFTWARE)."""
 
 LOOK_EVERY_S = 5.0
+
+LATE_S = 10.0
+"""With something unread and no turn ended for two looks a process is not ready; it ends only when it has stalled."""
+
+
+TRY_TIMEOUT_S = 5.0
+
+Reach = dict[TopicPartition, tuple[int, int]]
+"""Of each partition, how far it has been handled and where it ends."""
 
 
 class Watchdog:
@@ -53,10 +69,22 @@ class Watchdog:
         self._stop_s = stop_s
         self._loop: asyncio.AbstractEventLoop | None = None
         self._gone = threading.Event()
-        self.lag: int | None = None
-        """Records unread on this process's lanes at the last look; None before the first."""
+        self._behind_since: float | None = None
+        self._marks: dict[TopicPartition, int] = {}
+        """Up to where partitions were found to hold nothing to read."""
+        self.lags: dict[str, int] | None = None
+        """Records unread on this process's lanes by topic, at the last look; None before the first."""
+        self.blind = False
+        """The last look saw nothing."""
+        self.silent_s = 0.0
+        """For how long something had been unread without a turn having ended, at the last look."""
         self.trouble: str | None = None
-        """Why the last look saw nothing: the broker does not answer."""
+        """What was wrong at the last look: the broker did not answer, or records were unread and no turn ended."""
+
+    @property
+    def lag(self) -> int | None:
+        """Records unread on this process's lanes at the last look; None before the first."""
+        return None if self.lags is None else sum(self.lags.values())
 
     def start(self) -> None:
         """Begin to watch the running event loop."""
@@ -80,29 +108,66 @@ class Watchdog:
     async def _watch_for_ever(self) -> None:
         stream = KafkaLog(self._bootstrap)
         try:
-            while not self._gone.is_set():
+            while True:
                 await asyncio.sleep(LOOK_EVERY_S)
+                if self._gone.is_set():
+                    return
                 try:
-                    self.lag = await self._unread(stream)
-                    self.trouble = None
+                    reach = await self._reach(stream)
+                    if self.silent_s >= LOOK_EVERY_S:
+                        await self._pass_over_marks(reach)
+                        reach = await self._reach(stream)
                 except Unavailable as silence:
-                    self.trouble = str(silence)
+                    self.blind, self.trouble = True, str(silence)
                     continue  # while the broker is away there is nothing to be late with
-                silent_s = monotonic() - self._ended_at()
-                if self.lag and silent_s > self._stall_s:
-                    self._exit(f"{self.lag} records are unread and no turn has ended for {silent_s:.0f} s")
+                self.lags = self._unread(reach)
+                self._judge(sum(self.lags.values()), monotonic())
         finally:
             await stream.stop()
 
-    async def _unread(self, stream: KafkaLog) -> int:
+    def _judge(self, lag: int, now: float) -> None:
+        """Silence counts from where something has been unread ever since: before that there was nothing to do."""
+        self._behind_since = (self._behind_since or now) if lag else None
+        self.silent_s = 0.0 if self._behind_since is None else max(0.0, now - max(self._behind_since, self._ended_at()))
+        late = f"{lag} records are unread and no turn has ended for {self.silent_s:.0f} s"
+        self.blind, self.trouble = False, late if self.silent_s > LATE_S else None
+        if self.silent_s > self._stall_s and not self._gone.is_set():
+            self._exit(late)
+
+    async def _reach(self, stream: KafkaLog) -> Reach:
         places = [TopicPartition(topic, lane) for topic in self._topics for lane in self._lanes()]
         if not places:
-            return 0
+            return {}
         ends, begins = await stream.reach(places)
         positions = self._positions()
-        return sum(
-            max(0, ends[one] - max(begins[one], positions.get(one, Position(0, None)).next_offset)) for one in places
-        )
+        handled = {one: positions.get(one, Position(0, None)).next_offset for one in places}
+        return {one: (max(begins[one], handled[one], self._marks.get(one, 0)), ends[one]) for one in places}
+
+    def _unread(self, reach: Reach) -> dict[str, int]:
+        unread = dict.fromkeys(self._topics, 0)
+        for place, (handled, end) in reach.items():
+            unread[place.topic] += max(0, end - handled)
+        return unread
+
+    async def _pass_over_marks(self, reach: Reach) -> None:
+        """Try to read what looks unread. Where nothing comes up to the end, nothing was unread."""
+        suspected = {KafkaPartition(*one): span for one, span in reach.items() if span[0] < span[1]}
+        consumer = groupless_consumer(self._bootstrap)
+        try:
+            async with asyncio.timeout(TRY_TIMEOUT_S):
+                await consumer.start()
+                consumer.assign(list(suspected))
+                for place, (handled, _) in suspected.items():
+                    consumer.seek(place, handled)
+                while suspected and not await consumer.getmany(timeout_ms=FETCH_WAIT_MS):
+                    for place, (_, end) in tuple(suspected.items()):
+                        if await consumer.position(place) >= end:
+                            self._marks[TopicPartition(place.topic, place.partition)] = end
+                            del suspected[place]
+        except (KafkaError, OSError, TimeoutError):
+            return  # nobody knows, so it stays unread
+        finally:
+            await within_patience(consumer.stop())
 
     def _exit(self, reason: str) -> None:
         log.critical("%s; the process ends to be started again", reason)

@@ -16,7 +16,7 @@ from pathlib import PurePath
 
 from shared.engine.ports import DataRefused, Line, Transaction
 
-__all__ = ["Breaker", "LineStopped", "Tripped", "explain", "fingerprint"]
+__all__ = ["Breaker", "LineStopped", "Tripped", "explain", "fingerprint", "kind_and_place"]
 
 
 class Tripped(Exception):
@@ -60,9 +60,14 @@ def fingerprint(error: BaseException, handler: str) -> str:
     """What failures with one cause have in common: the handler, the kind of error and the place it came from."""
     if isinstance(error, DataRefused):
         return f"{handler}: refused: {error}"[:300]
+    return f"{handler}: {kind_and_place(error)}"[:300]
+
+
+def kind_and_place(error: BaseException) -> str:
+    """What raised it and where. What it says is left out: it may quote anything (law 8)."""
     frames = traceback.extract_tb(error.__traceback__)
     place = f" at {PurePath(frames[-1].filename).name}:{frames[-1].lineno}" if frames else ""
-    return f"{handler}: {type(error).__name__}{place}"[:300]
+    return f"{type(error).__name__}{place}"
 
 
 def explain(error: BaseException) -> str:

@@ -12,12 +12,15 @@ from collections.abc import Iterator
 from dataclasses import dataclass, field, replace
 from datetime import UTC, datetime, timedelta
 from functools import cache
+from typing import Any
 
 from pydantic import TypeAdapter
 from pydantic_core import from_json, to_json
 
+from shared.contracts.envelope import HEADER_MAX
 from shared.contracts.message import Message
 from shared.engine.intake import Arrival
+from shared.engine.monitor import Span
 from shared.engine.ports import Held, Record, RowKey, Until
 from shared.engine.service import Handler
 from shared.engine.vocabulary import Deadline, Due
@@ -31,6 +34,7 @@ __all__ = [
     "as_dead_letter",
     "held_deadline",
     "held_record",
+    "named",
     "pack_record",
     "row_name",
     "unpack_record",
@@ -48,6 +52,7 @@ class Work:
 
     ``now`` is its business time; deadlines of its key due up to ``horizon`` run before it (T-3). ``causation_id`` is
     what its outgoing messages name as their cause: its own id, or for a deadline the message that armed it.
+    ``traceparent`` is the trace context it came with, ``trace`` the one of everything it brings about.
     """
 
     handler: Handler
@@ -65,6 +70,17 @@ class Work:
     """The held row it came from, if it was held."""
     prepared: bool = False
     """Everything its handler needs is in the working set."""
+    span: Span | None = None
+    """Its handling, where somebody follows it."""
+
+    @property
+    def type(self) -> str:
+        """Its wire type, or the kind of the deadline."""
+        return self.message.KIND if isinstance(self.message, Due) else self.message.TYPE
+
+    @property
+    def trace(self) -> str | None:
+        return self.traceparent if self.span is None else self.span.traceparent
 
     @property
     def deadline(self) -> str | None:
@@ -216,20 +232,41 @@ def held_deadline(deadline: Deadline, work: Work, index: int) -> Held:
         key=work.key,
         until=Until.TIME,
         message=to_json(due).decode(),
-        id=derived_id(work.id, -1 - index),
+        id=derived_id("deadline", work.id, index),
         held_at=work.now,
         kind=due.KIND,
         subject=due.subject,
         due_at=deadline.at,
         cause_id=work.causation_id,
         correlation_id=work.correlation_id,
-        traceparent=work.traceparent,
+        traceparent=work.trace,
     )
 
 
-def held_record(record: Record, *, key: str, lane: int, message_id: str, at: datetime) -> Held:
-    """The held form of a whole record, so that it is read anew when it comes up."""
-    return Held(lane, key, Until.OPERATOR, pack_record(record), message_id, held_at=at)
+def held_record(
+    record: Record,
+    *,
+    key: str,
+    lane: int,
+    message_id: str,
+    at: datetime,
+    correlation_id: str = "",
+    traceparent: str | None = None,
+) -> Held:
+    """The held form of a whole record, so that it is read anew when it comes up.
+
+    What its envelope says of correlation and trace is for the notice and the log of a dead letter.
+    """
+    return Held(
+        lane,
+        key,
+        Until.OPERATOR,
+        pack_record(record),
+        message_id,
+        held_at=at,
+        correlation_id=correlation_id,
+        traceparent=traceparent,
+    )
 
 
 def as_dead_letter(held: Held, reason: str, detail: str, fingerprint: str) -> Held:
@@ -237,6 +274,17 @@ def as_dead_letter(held: Held, reason: str, detail: str, fingerprint: str) -> He
     return replace(
         held, until=Until.OPERATOR, reason=reason, detail=detail, fingerprint=fingerprint, waits_for="", word=None
     )
+
+
+def named(dead: Held) -> dict[str, Any]:
+    """How a log names a dead letter: ids and codes, never what it says (law 8)."""
+    line: dict[str, Any] = {"message_id": dead.id, "correlation_id": dead.correlation_id, "type": dead.kind}
+    if not dead.kind:
+        record = unpack_record(dead.message)
+        stated = next((value for name, value in record.headers if name == "ce_type"), None) or b""
+        line["type"] = stated.decode("utf-8", "replace")[:HEADER_MAX]
+        line["where"] = f"{record.topic}:{record.partition}@{record.offset}"
+    return {**line, "reason": dead.reason, "fingerprint": dead.fingerprint, "parks": dead.parks}
 
 
 def row_name(key: RowKey) -> str:

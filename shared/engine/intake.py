@@ -57,10 +57,11 @@ class Defect:
 
 @dataclass(slots=True)
 class Skipped:
-    """A fact of a type this service does not react to: passed over and counted."""
+    """A fact of a type this service does not react to, or that this build does not know: passed over and counted."""
 
     record: Record
     type: str
+    known: bool
 
 
 class _Unreadable(Exception):
@@ -97,7 +98,7 @@ class Intake:
         except ValidationError as defect:
             return self._defect(record, envelope, "SCHEMA_VIOLATION", _violations(defect))
         except Exception as defect:  # noqa: BLE001 - no record may ever stop its neighbours
-            return self._defect(record, envelope, "UNREADABLE", f"{type(defect).__name__}: {defect}")
+            return self._defect(record, envelope, "UNREADABLE", type(defect).__name__)  # its text may quote
 
     def is_command(self, record: Record) -> bool:
         """Whether the record stands on this service's command topic."""
@@ -108,8 +109,10 @@ class Intake:
         if not isinstance(stated, bytes):
             return None
         wire_type = stated.decode("utf-8", "replace")
-        known = newest_type(wire_type)
-        return None if known is not None and self._service.handler(known) else Skipped(record, wire_type)
+        kind = newest_type(wire_type)
+        if kind is not None and self._service.handler(kind):
+            return None
+        return Skipped(record, wire_type, known=kind is not None)
 
     def _arrival(self, record: Record, envelope: Envelope) -> Arrival:
         if envelope.tenant != DEFAULT_TENANT:

@@ -26,6 +26,7 @@ from shared.engine.held import (
     unpack_record,
 )
 from shared.engine.intake import Arrival, Defect, Intake, content_of
+from shared.engine.monitor import Driver, Tracer, TurnReport
 from shared.engine.outbox import pack
 from shared.engine.ports import (
     DETAIL_MAX,
@@ -65,7 +66,8 @@ class _RowMissing(Exception):
 class Run:
     """One turn's handling. Afterwards :meth:`changes` is what to save and ``outgoing`` what to publish, by lane.
 
-    Messages whose id is ``condemned`` fail with the given error instead of being handled.
+    ``report`` says how much it was. Messages whose id is ``condemned`` fail with the given error instead of being
+    handled.
     """
 
     def __init__(
@@ -75,7 +77,10 @@ class Run:
         sender: Sender,
         transaction: Transaction,
         condemned: Mapping[str, BaseException],
+        driver: Driver,
+        *,
         probe: Probe | None = None,
+        tracer: Tracer | None = None,
     ) -> None:
         self._service = service
         self._intake = intake
@@ -83,6 +88,7 @@ class Run:
         self._transaction = transaction
         self._condemned = condemned
         self._probe = probe
+        self._tracer = tracer
         self._rows = WorkingSet()
         self._agendas: dict[str, Agenda] = {}
         self._ledger = HeldLedger()
@@ -90,7 +96,7 @@ class Run:
         self.outgoing: dict[int, list[Outgoing]] = defaultdict(list)
         self.failures: list[tuple[str, str]] = []
         """(fingerprint, key) of every message a handler or the database failed on."""
-        self.handled = 0
+        self.report = TurnReport(driver)
 
     # ------------------------------------------------------------------ loading
 
@@ -198,9 +204,10 @@ class Run:
 
     async def _apply(self, work: Work) -> None:
         """Run the handler and apply what it yielded; a handler that raises has done nothing."""
-        self.handled += 1
         if not work.prepared:
             await self._load([work])
+        if self._tracer is not None:
+            work.span = self._tracer.begin(work.type, work.id, work.correlation_id, work.traceparent)
         try:
             if work.id in self._condemned:
                 raise self._condemned[work.id]
@@ -214,6 +221,7 @@ class Run:
         except Exception as error:  # noqa: BLE001 - whatever a handler raises concerns its key alone
             self._fail(work, error)
         else:
+            self._handled(work, "DONE")
             self.outgoing[work.lane].extend(messages)
             await self._commit(work, reaction)
             if self._probe is not None:
@@ -247,14 +255,25 @@ class Run:
         if agenda.waiting:
             await self._wake(agenda, {row_name(RowKey(type(row), *row.identity())) for row in reaction.rows})
 
+    def _handled(self, work: Work, outcome: str, *, failed: bool = False) -> None:
+        self.report.handled[work.type] += 1
+        if work.span is not None:
+            work.span.stop(outcome, failed=failed)
+            self.report.spans.append(work.span)
+
     # ------------------------------------------------------------------ other outcomes
 
     def _refuse(self, work: Work, rejected: Rejected) -> None:
         """Answer a command with its refusal; from anything but a command a refusal is a failure."""
         if isinstance(work.message, Command):
-            self.outgoing[work.lane].append(self._sender.refusal(rejected, work))
+            self._handled(work, rejected.code)
+            self._answer(work.lane, rejected.code, self._sender.refusal(rejected, work))
         else:
             self._fail(work, rejected)
+
+    def _answer(self, lane: int, code: str, rejection: Outgoing) -> None:
+        self.report.rejected[code] += 1
+        self.outgoing[lane].append(rejection)
 
     def _do_without(self, work: Work, need: ById) -> None:
         """A row a message requires does not exist: a command is refused, an event waits, a deadline has failed."""
@@ -263,9 +282,11 @@ class Run:
         elif isinstance(work.message, Due):
             self._fail(work, LookupError(f"the {need.row.__name__} of an armed deadline does not exist"))
         else:
+            self.report.waiting += 1
             self._hold(work, Until.ROW, row_name(missing_row(need, work.message)))
 
     def _hold(self, work: Work, until: Until, waits_for: str = "") -> None:
+        work.span = None  # it has not been handled yet
         held = replace(_held_form(work), until=until, waits_for=waits_for)
         self._ledger.keep(held)
         if until is Until.ROW:
@@ -273,13 +294,15 @@ class Run:
 
     def _fail(self, work: Work, error: BaseException) -> None:
         """A handler or the database failed on this message: a dead letter that parks its key."""
-        mark = fingerprint(error, work.handler.name)
+        mark, reason = fingerprint(error, work.handler.name), _reason(error)
         self.failures.append((mark, work.key))
-        self._bury(_held_form(work), _reason(error), explain(error), mark)
+        self._handled(work, reason, failed=True)
+        self._bury(replace(_held_form(work), traceparent=work.trace), reason, explain(error), mark)
 
     def _bury(self, held: Held, reason: str, detail: str, mark: str = "") -> None:
         """Keep a dead letter and give notice of it."""
         dead = as_dead_letter(held, reason, detail[:DETAIL_MAX], mark)
+        self.report.dead.append(dead)
         self._ledger.keep(dead)
         if held.key in self._agendas:
             self._agendas[held.key].dead.append(dead)
@@ -290,16 +313,23 @@ class Run:
     def defective(self, defect: Defect) -> None:
         """An unreadable record: a dead letter that parks nobody; a command with a readable envelope is answered."""
         envelope = defect.envelope
-        key, message_id = (envelope.key, envelope.id) if envelope else ("", "")
-        held = held_record(defect.record, key=key, lane=defect.lane, message_id=message_id, at=defect.now)
+        held = held_record(
+            defect.record,
+            key=envelope.key if envelope else "",
+            lane=defect.lane,
+            message_id=envelope.id if envelope else "",
+            at=defect.now,
+            correlation_id=envelope.correlation_id if envelope else "",
+            traceparent=envelope.traceparent if envelope else None,
+        )
         self._bury(held, defect.reason, defect.detail)
         if envelope is not None and self._intake.is_command(defect.record):
-            self.outgoing[defect.lane].append(self._sender.malformed(defect, envelope))
+            self._answer(defect.lane, "MALFORMED", self._sender.malformed(defect, envelope))
 
     def reused(self, second: Arrival | Defect) -> None:
         """An id came again with other content: if it is a command's, its second sender is told (H-3)."""
         if second.envelope is not None and self._intake.is_command(second.record):
-            self.outgoing[second.lane].append(self._sender.reused(second, second.envelope))
+            self._answer(second.lane, "ID_REUSED", self._sender.reused(second, second.envelope))
 
     # ------------------------------------------------------------------ the end
 
@@ -328,7 +358,15 @@ def _held_form(work: Work) -> Held:
         return work.held
     if work.record is None:
         raise TypeError("a message comes from a record or was held")
-    return held_record(work.record, key=work.key, lane=work.lane, message_id=work.id, at=work.horizon)
+    return held_record(
+        work.record,
+        key=work.key,
+        lane=work.lane,
+        message_id=work.id,
+        at=work.horizon,
+        correlation_id=work.correlation_id,
+        traceparent=work.trace,
+    )
 
 
 def _reason(error: BaseException) -> str:

@@ -34,7 +34,7 @@ class Sender:
         """The ``index``-th event that ``work`` brought about; :class:`HandlerMistaken` if its body is too large."""
         key = event.key
         envelope = Envelope(
-            id=derived_id(work.id, index),
+            id=self._id(work.id, index),
             type=event.TYPE,
             source=self._source,
             time=work.now,
@@ -43,7 +43,7 @@ class Sender:
             correlation_id=work.correlation_id,
             causation_id=work.causation_id,
             deadline=work.deadline,
-            traceparent=work.traceparent,
+            traceparent=work.trace,
         )
         body = event.to_json()
         if len(body) > BODY_MAX_BYTES // 4 and len(body.encode()) > BODY_MAX_BYTES:
@@ -54,30 +54,30 @@ class Sender:
         """The answer to a command that was refused (H-2)."""
         command = work.message
         rejection = self._rejection(work.id, command.TYPE, command.KEY, work.key, rejected)  # type: ignore[union-attr]
-        return self.event(rejection, work, 0, subject=str(getattr(command, command.SUBJECT)))
+        return self.event(rejection, work, 0, subject=str(getattr(command, command.SUBJECT) or work.key))
 
     def malformed(self, defect: Defect, envelope: Envelope) -> Outgoing:
         """The answer to a command whose envelope is readable and whose body is not (H-4)."""
         rejected = Rejected("MALFORMED", defect.detail, reason=defect.reason)
-        return self._answer(envelope, rejected, derived_id(envelope.id, 0), defect.now)
+        return self._answer(envelope, rejected, self._id(envelope.id), defect.now)
 
     def reused(self, second: Arrival | Defect, envelope: Envelope) -> Outgoing:
         """The answer to the second sender of an id that came with other content before (H-3)."""
         rejected = Rejected("ID_REUSED", "this id came with other content before", digest=second.digest.hex())
-        return self._answer(envelope, rejected, derived_id(f"{envelope.id}:{second.digest.hex()}", 0), second.now)
+        return self._answer(envelope, rejected, self._id(f"{envelope.id}:{second.digest.hex()}"), second.now)
 
     def dead_letter(self, dead: Held) -> Outgoing:
         """The notice of a dead letter: where it came from and why, never what it says."""
         notice = self._notice(dead)
         name = f"{dead.id}:{notice.source_topic}:{notice.partition}:{notice.offset}:{dead.reason}"
         envelope = Envelope(
-            id=derived_id(name, 0),
+            id=self._id(name),
             type=notice.TYPE,
             source=self._source,
             time=dead.due_at or dead.held_at,
             subject=notice.key,
             key=notice.key,
-            correlation_id=dead.correlation_id or dead.id or derived_id(name, 1),
+            correlation_id=dead.correlation_id or dead.id or self._id(name, 1),
             causation_id=dead.id or None,
             traceparent=dead.traceparent,
         )
@@ -127,6 +127,9 @@ class Sender:
             traceparent=asked.traceparent,
         )
         return self._addressed(rejection.topic(), envelope, rejection.to_json())
+
+    def _id(self, cause_id: str, index: int = 0) -> str:
+        return derived_id(self._source, cause_id, index)
 
     def _addressed(self, topic: str, envelope: Envelope, body: str) -> Outgoing:
         home = home_partition(envelope.key, self._partitions)

@@ -6,14 +6,17 @@ from collections.abc import Callable, Iterable, Iterator
 from dataclasses import dataclass
 from typing import Any, TypeVar
 
-from shared.contracts.message import Command, Event, Message, Rejection
+from shared.contracts.message import Command, Event, Message, Rejection, rejection_of
 from shared.engine.signature import Resource, Signature, read_signature
 from shared.engine.vocabulary import Deadline, Disarm, Due, Entry, Row
 
-__all__ = ["Handler", "Service", "Yielded"]
+__all__ = ["Handler", "Service", "Yielded", "Yields"]
 
 Yielded = Row | Entry | Event | Deadline | Disarm
 """Everything a handler may yield."""
+
+Yields = Iterator[Yielded]
+"""What a handler returns, being a generator of that."""
 
 Reaction = TypeVar("Reaction", bound=Callable[..., Iterable[Yielded]])
 
@@ -34,14 +37,17 @@ class Handler:
 class Service:
     """One deployable service: reads its own commands and other services' events, owns one schema.
 
-    ``rejected`` is its uniform rejection event (H-2), ``emits`` the events it may publish. Decorate handlers with
-    :meth:`on`; the composition root gives the constants they ask for with :meth:`provide`.
+    ``rejected`` is its uniform rejection event (H-2), made where its contract declares none; ``emits`` are the events
+    it may publish. Decorate handlers with :meth:`on`; the composition root gives the constants they ask for with
+    :meth:`provide`.
     """
 
-    def __init__(self, name: str, *, rejected: type[Rejection], emits: Iterable[type[Event]] = ()) -> None:
+    def __init__(
+        self, name: str, *, rejected: type[Rejection] | None = None, emits: Iterable[type[Event]] = ()
+    ) -> None:
         self.name = name
-        self.rejected = rejected
-        self.emits: frozenset[type[Event]] = frozenset({*emits, rejected})
+        self.rejected = rejected or rejection_of(name)
+        self.emits: frozenset[type[Event]] = frozenset({*emits, self.rejected})
         self.resources: dict[type, Any] = {}
         self.due_kinds: dict[str, type[Due]] = {}
         """The deadline classes this service reacts to, by kind."""

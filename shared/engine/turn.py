@@ -13,6 +13,7 @@ from datetime import UTC, datetime
 from shared.engine.breaker import Breaker, LineStopped
 from shared.engine.held import ROW_PATIENCE, Work
 from shared.engine.intake import Arrival, Defect, Intake, Skipped
+from shared.engine.monitor import Driver, Tracer, TurnReport
 from shared.engine.outbox import unpack
 from shared.engine.ports import (
     Appearance,
@@ -52,16 +53,15 @@ class Culprit(Exception):
 
 @dataclass(slots=True)
 class Outcome:
-    """What a committed turn leaves to do and to remember."""
+    """What a committed turn leaves to do, to remember and to tell."""
 
+    report: TurnReport
     lanes: Sequence[int] = ()
     positions: dict[TopicPartition, Position] = field(default_factory=dict)
     outgoing: list[Outgoing] = field(default_factory=list)
     """To publish: what was left over first, then the new."""
     seqs: dict[int, list[int]] = field(default_factory=dict)
     """The outbox rows of each lane that ``outgoing`` acknowledges."""
-    handled: int = 0
-    skipped: int = 0
     keys: int = 0
     """How many keys had something due; at :data:`DUE_KEYS_MAX` there may be more."""
 
@@ -86,6 +86,7 @@ class Turn:
         sender: Sender,
         breaker: Breaker,
         partitions: int,
+        tracer: Tracer | None = None,
     ) -> None:
         self._service = service
         self._database = database
@@ -94,6 +95,7 @@ class Turn:
         self._sender = sender
         self._breaker = breaker
         self._partitions = partitions
+        self._tracer = tracer
 
     async def of_records(
         self,
@@ -108,8 +110,9 @@ class Turn:
         async with self._database.turn() as transaction:
             opening = await self._open(transaction, lanes, acknowledged)
             unread = [one for one in readings if one.record.offset >= _next_offset(opening, one)]
-            run = self._run(transaction, condemned, careful=careful)
+            run = self._run(transaction, condemned, Driver.RECORDS, careful=careful)
             admitted = await self._admit(transaction, unread)
+            _count(run.report, unread, len(admitted))
             works = {id(one): Work.of_arrival(one) for one, fresh in admitted if fresh and isinstance(one, Arrival)}
             keys = (work.key for work in works.values())
             await run.prepare(works.values(), keys, _latest(work.horizon for work in works.values()))
@@ -120,9 +123,7 @@ class Turn:
                     run.defective(one)
                 else:
                     await run.take(works[id(one)])
-            outcome = await self._close(transaction, run, opening, _advanced(opening, readings))
-            outcome.skipped = sum(isinstance(one, Skipped) for one in unread)
-        return outcome
+            return await self._close(transaction, run, opening, _advanced(opening, readings))
 
     async def of_time(
         self,
@@ -146,7 +147,7 @@ class Turn:
             settled = {lane: now for lane, horizon in horizons.items() if horizon == now}
             patience = dict.fromkeys(settled, now - ROW_PATIENCE)
             keys = await transaction.due(horizons, patience, keys_max)
-            run = self._run(transaction, condemned, careful=careful)
+            run = self._run(transaction, condemned, Driver.TIME, careful=careful)
             await run.prepare((), keys, _latest(horizons.values()))
             for key in keys:
                 lane = home_partition(key, self._partitions)
@@ -155,7 +156,14 @@ class Turn:
             outcome.keys = len(keys)
         return outcome
 
-    def _run(self, transaction: Transaction, condemned: Mapping[str, BaseException] | None, *, careful: bool) -> Run:
+    def _run(
+        self,
+        transaction: Transaction,
+        condemned: Mapping[str, BaseException] | None,
+        driver: Driver,
+        *,
+        careful: bool,
+    ) -> Run:
         async def probe(run: Run, work: Work) -> None:
             try:
                 async with transaction.savepoint():
@@ -166,7 +174,16 @@ class Turn:
             except DataRefused as refused:
                 raise Culprit(work.id, refused) from refused
 
-        return Run(self._service, self._intake, self._sender, transaction, condemned or {}, probe if careful else None)
+        return Run(
+            self._service,
+            self._intake,
+            self._sender,
+            transaction,
+            condemned or {},
+            driver,
+            probe=probe if careful else None,
+            tracer=self._tracer,
+        )
 
     async def _open(self, transaction: Transaction, lanes: Sequence[int], acknowledged: Sequence[int]) -> _Opening:
         await transaction.fence(lanes)
@@ -209,7 +226,7 @@ class Turn:
         outgoing = unpack(packed.body for packed in opening.leftover)
         for messages in run.outgoing.values():
             outgoing.extend(messages)
-        return Outcome(opening.lanes, positions, outgoing, seqs, run.handled)
+        return Outcome(run.report, opening.lanes, positions, outgoing, seqs)
 
     def _horizon(self, lane: int, opening: _Opening, ends: Mapping[TopicPartition, int], now: datetime) -> datetime:
         """How far time has come on a lane: to ``now``, or to what has been read where something is unread."""
@@ -229,6 +246,15 @@ class _Undo(Exception):
 
 def _lane(reading: Reading) -> int:
     return reading.record.partition if isinstance(reading, Skipped) else reading.lane
+
+
+def _count(report: TurnReport, unread: Sequence[Reading], admitted: int) -> None:
+    skipped = [one for one in unread if isinstance(one, Skipped)]
+    report.records = len(unread)
+    report.oldest = unread[0].record.broker_time if unread else None
+    report.unknown = sum(not one.known for one in skipped)
+    report.skipped = len(skipped) - report.unknown
+    report.repeated = len(unread) - len(skipped) - admitted
 
 
 def _latest(instants: Iterable[datetime]) -> datetime:

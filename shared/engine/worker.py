@@ -12,10 +12,12 @@ from collections.abc import AsyncIterator, Awaitable, Callable, Iterable, Mappin
 from contextlib import asynccontextmanager, suppress
 from dataclasses import dataclass, field
 from datetime import datetime, timedelta
+from time import perf_counter
 
 from shared.engine.breaker import Breaker, LineStopped, Tripped
-from shared.engine.held import ROW_PATIENCE
+from shared.engine.held import ROW_PATIENCE, named
 from shared.engine.intake import Arrival, Intake, Skipped
+from shared.engine.monitor import Monitor, Tally, Tracer, TurnReport, Undone
 from shared.engine.ports import (
     Attempt,
     Clock,
@@ -34,7 +36,7 @@ from shared.engine.service import Service
 from shared.engine.turn import DUE_KEYS_MAX, Culprit, Outcome, Reading, Turn
 from shared.kernel.partition import home_partition
 
-__all__ = ["TRIES_MAX", "Tally", "Worker"]
+__all__ = ["TRIES_MAX", "Worker"]
 
 log = logging.getLogger(__name__)
 
@@ -47,18 +49,6 @@ FORGOTTEN_MAX = 10_000
 Condemned = Mapping[str, BaseException]
 Take = Callable[[Condemned, bool], Awaitable[Outcome]]
 """Takes one turn: (condemned messages, careful)."""
-
-
-@dataclass(slots=True)
-class Tally:
-    """What this process has done since it started."""
-
-    turns: int = 0
-    handled: int = 0
-    published: int = 0
-    skipped: int = 0
-    refused: int = 0
-    """Turns that were taken again in parts because the database refused something."""
 
 
 @dataclass(slots=True)
@@ -76,7 +66,10 @@ class _Lane:
 
 
 class Worker:
-    """Takes turns for one service on the lanes assigned to this process."""
+    """Takes turns for one service on the lanes assigned to this process.
+
+    ``monitor`` is told what they did, ``tracer`` follows their messages.
+    """
 
     def __init__(
         self,
@@ -87,6 +80,8 @@ class Worker:
         *,
         partitions: int,
         breaker: Breaker,
+        monitor: Monitor | None = None,
+        tracer: Tracer | None = None,
     ) -> None:
         self._service = service
         self._database = database
@@ -96,10 +91,10 @@ class Worker:
         self._breaker = breaker
         self._intake = Intake(service, clock, partitions)
         sender = Sender(service, partitions)
-        self._turn = Turn(service, database, clock, self._intake, sender, breaker, partitions)
+        self._turn = Turn(service, database, clock, self._intake, sender, breaker, partitions, tracer)
+        self._monitor = monitor or Tally()
         self._lanes: dict[int, _Lane] = {}
         self.positions: dict[TopicPartition, Position] = {}
-        self.tally = Tally()
 
     # ------------------------------------------------------------------ lanes
 
@@ -173,7 +168,7 @@ class Worker:
             return False
         ends = await self._stream.ends(TopicPartition(topic, lane) for topic in self._service.topics for lane in lanes)
         outcome = await self._time(lanes, now, ends, {}, DUE_KEYS_MAX)
-        return bool(outcome.handled or outcome.outgoing)
+        return bool(outcome.report.came_up or outcome.outgoing)
 
     async def forget(self, older_than: timedelta) -> int:
         """Remove inbox rows older than that, a bounded number at a time; returns how many went."""
@@ -204,7 +199,6 @@ class Worker:
             try:
                 outcome = await self._guarded(take, condemned)
             except DataRefused:
-                self.tally.refused += 1
                 middle = len(readings) // 2
                 await self._records(readings[:middle], condemned)
                 await self._records(readings[middle:], condemned)
@@ -224,36 +218,37 @@ class Worker:
             try:
                 outcome = await self._guarded(take, condemned)
             except DataRefused:
-                self.tally.refused += 1
                 return await self._time(lanes, now, ends, condemned, 1)
         await self._publish(outcome)
         return outcome
 
     async def _guarded(self, take: Take, condemned: Condemned, *, careful: bool = False) -> Outcome:
-        """Take a turn; if the breaker trips, stop the line instead."""
+        """Take a turn and tell how it ended; if the breaker trips, stop the line instead."""
+        began = perf_counter()
         try:
             outcome = await take(condemned, careful)
         except Tripped as tripped:
-            log.error("the line stops: %s", tripped)
+            self._monitor.turn_undone(Undone.STOPPED)
+            log.error("line.stopped", extra={"facts": {"reason": str(tripped)}})
             await self._database.stop_line(self._breaker.stopped(str(tripped), await self._clock.now()))
             raise LineStopped(str(tripped)) from tripped
+        except Exception as failure:
+            self._monitor.turn_undone(_why(failure))
+            raise
+        outcome.report.seconds = perf_counter() - began
         self.positions.update(outcome.positions)
-        self.tally.turns += 1
-        self.tally.handled += outcome.handled
-        self.tally.skipped += outcome.skipped
         for lane in outcome.lanes:
             state = self._state(lane)
             state.acknowledged, state.leftover = [], bool(outcome.outgoing)
+        self._tell(outcome.report, outcome.lanes)
         return outcome
 
     async def _find_culprits(self, take: Take, condemned: Condemned) -> Outcome:
         """Take a small turn; each message whose data the database refuses is condemned and the turn taken again."""
         known = dict(condemned)
         while True:
-            try:
+            with suppress(DataRefused):
                 return await self._guarded(take, known)
-            except DataRefused:
-                self.tally.refused += 1
             try:
                 return await self._guarded(take, known, careful=True)
             except Culprit as culprit:
@@ -263,11 +258,26 @@ class Worker:
 
     async def _publish(self, outcome: Outcome) -> None:
         if outcome.outgoing:
-            await self._stream.publish(outcome.outgoing)
-            self.tally.published += len(outcome.outgoing)
+            began = perf_counter()
+            try:
+                await self._stream.publish(outcome.outgoing)
+            except Unavailable:
+                self._monitor.publishing_failed()
+                raise
+            self._monitor.published(len(outcome.outgoing), perf_counter() - began)
         for lane in outcome.lanes:
             state = self._state(lane)
             state.acknowledged, state.leftover = outcome.seqs.get(lane, []), False
+
+    def _tell(self, report: TurnReport, lanes: Sequence[int]) -> None:
+        """A turn is committed: from now on it counts."""
+        self._monitor.turn_ended(report)
+        for span in report.spans:
+            span.tell()
+        for dead in report.dead:
+            log.warning("message.dead_lettered", extra={"facts": named(dead)})
+        if log.isEnabledFor(logging.DEBUG):
+            log.debug("turn.ended", extra={"facts": {"lanes": list(lanes), **report.summed()}})
 
     def _take_acknowledged(self, lanes: Iterable[int]) -> list[int]:
         return [seq for lane in lanes if lane in self._lanes for seq in self._lanes[lane].acknowledged]
@@ -340,3 +350,15 @@ def _marks(readings: Sequence[Reading], lanes: Sequence[int], tries: int) -> lis
             place = f"{record.topic}:{record.partition}"
             reach[record.partition][place] = max(reach[record.partition].get(place, 0), record.offset + 1)
     return [Attempt(lane, reach[lane], tries) for lane in lanes]
+
+
+def _why(failure: Exception) -> Undone:
+    match failure:
+        case Unavailable():
+            return Undone.UNAVAILABLE
+        case DataRefused() | Culprit():
+            return Undone.REFUSED
+        case LineStopped():
+            return Undone.STOPPED
+        case _:
+            return Undone.DEFECT

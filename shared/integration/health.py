@@ -1,31 +1,41 @@
-"""A few lines of HTTP for whoever watches an adapter: is it alive, does it work, what has it counted."""
+"""A few lines of HTTP for whoever watches an adapter: the same pages as a service has, without its web framework."""
 
 from __future__ import annotations
 
 import asyncio
+import json
 from collections.abc import AsyncIterator, Callable
 from contextlib import asynccontextmanager, suppress
+from dataclasses import asdict
+
+from shared.operations.health import Health, Liveness
+from shared.operations.meters import CONTENT_TYPE, Meters
 
 __all__ = ["serve_health"]
 
 REQUEST_TIMEOUT_S = 5.0
+
+JSON = "application/json"
 
 Page = Callable[[], tuple[int, str, bytes]]
 """Status, content type and body of one page."""
 
 
 @asynccontextmanager
-async def serve_health(port: int, not_ready: Callable[[], str], metrics: Callable[[], bytes]) -> AsyncIterator[int]:
-    """Serve ``/health/live``, ``/health/ready`` and ``/metrics`` on the loopback; gives the port (0: a free one)."""
+async def serve_health(host: str, port: int, health: Callable[[], Health], meters: Meters) -> AsyncIterator[int]:
+    """Serve ``/health/live``, ``/health/ready`` and ``/metrics``; gives the port (0: a free one)."""
+
+    def live() -> tuple[int, str, bytes]:
+        return 200, JSON, json.dumps(asdict(Liveness(health().service))).encode()
 
     def ready() -> tuple[int, str, bytes]:
-        reason = not_ready()
-        return (503 if reason else 200), "text/plain", (reason or "ready").encode()
+        found = health()
+        return (200 if found.ready else 503), JSON, json.dumps(asdict(found), ensure_ascii=False).encode()
 
     pages: dict[str, Page] = {
-        "/health/live": lambda: (200, "text/plain", b"alive"),
+        "/health/live": live,
         "/health/ready": ready,
-        "/metrics": lambda: (200, "text/plain; version=0.0.4", metrics()),
+        "/metrics": lambda: (200, CONTENT_TYPE, meters.exposition()),
     }
 
     async def answer(reader: asyncio.StreamReader, writer: asyncio.StreamWriter) -> None:
@@ -43,7 +53,7 @@ async def serve_health(port: int, not_ready: Callable[[], str], metrics: Callabl
                 await writer.drain()
         writer.close()
 
-    server = await asyncio.start_server(answer, "127.0.0.1", port)
+    server = await asyncio.start_server(answer, host, port)
     try:
         yield server.sockets[0].getsockname()[1]
     finally:

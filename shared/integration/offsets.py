@@ -9,7 +9,13 @@ from enum import StrEnum
 
 from aiokafka import AIOKafkaConsumer
 from aiokafka import TopicPartition as KafkaPartition
-from aiokafka.errors import IllegalGenerationError, KafkaError, RebalanceInProgressError, UnknownMemberIdError
+from aiokafka.errors import (
+    CommitFailedError,
+    IllegalGenerationError,
+    KafkaError,
+    RebalanceInProgressError,
+    UnknownMemberIdError,
+)
 
 from shared.drivers.observer import Observer
 from shared.engine.ports import TopicPartition, Unavailable
@@ -63,7 +69,7 @@ async def _commit(bootstrap: str, group: str, offsets: dict[TopicPartition, int]
             await consumer.start()
             consumer.assign([KafkaPartition(*one) for one in offsets])
             await consumer.commit({KafkaPartition(*one): offset for one, offset in offsets.items()})
-    except (UnknownMemberIdError, IllegalGenerationError, RebalanceInProgressError):
+    except (CommitFailedError, IllegalGenerationError, RebalanceInProgressError, UnknownMemberIdError):
         return False
     except (KafkaError, OSError, TimeoutError) as silence:
         raise Unavailable(f"the first offsets of {group} were not taken ({type(silence).__name__})") from silence

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import asyncio
 import random
-from collections.abc import Iterable, Sequence
+from collections.abc import Callable, Iterable, Sequence
 from datetime import datetime
 from typing import Any, Protocol
 
@@ -40,12 +40,12 @@ def addressed(command: Command, envelope: Envelope, partitions: int) -> Outgoing
 def answers_to(
     cause: Envelope, commands: Iterable[Command], *, source: str, now: datetime, partitions: int
 ) -> list[Outgoing]:
-    """Put an event's answers into envelopes: their ids derive from (event id, index), so a repetition is known."""
+    """Put an event's answers into envelopes; their ids derive from source, event and place: a repetition is known."""
     return [
         addressed(
             command,
             Envelope(
-                id=derived_id(cause.id, index),
+                id=derived_id(source, cause.id, index),
                 type=command.TYPE,
                 source=source,
                 time=now,
@@ -67,10 +67,14 @@ async def back_off(tries: int) -> None:
 
 
 class Outbound:
-    """Sends what concurrent answers want sent, in the order it was given, many at a time; never gives up."""
+    """Sends what concurrent answers want sent, in the order it was given, many at a time; never gives up.
 
-    def __init__(self, target: Target) -> None:
+    ``unsent`` is called each time the broker does not acknowledge.
+    """
+
+    def __init__(self, target: Target, unsent: Callable[[], None] = lambda: None) -> None:
         self._target = target
+        self._unsent = unsent
         self._waiting: list[tuple[Sequence[Outgoing], asyncio.Future[None]]] = []
         self._given = asyncio.Event()
 
@@ -100,6 +104,7 @@ class Outbound:
             try:
                 return await self._target.publish(messages)
             except Unavailable as silence:
+                self._unsent()
                 log.warning("adapter.unsent", messages=len(messages), tries=tries + 1, reason=str(silence))
                 await back_off(tries)
                 tries += 1

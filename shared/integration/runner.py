@@ -53,18 +53,29 @@ class Runner:
         self._name = name
         self._topics = tuple(topics)
         self._answering = answering
-        self._outbound = Outbound(target)
+        self._outbound = Outbound(target, answering.tally.unsent)
         self._lanes: dict[KafkaPartition, Lane] = {}
         self._progressed = asyncio.Event()
-        self._polled_at = 0.0
+        self._polled_at = time.monotonic()
         self._consumer = _group_consumer(bootstrap, name)
 
-    def not_ready(self) -> str:
-        """Why no work is done at this moment; empty if it is."""
-        if not self._polled_at:
-            return "not started"
+    @property
+    def trouble(self) -> str | None:
+        """Why no work is done at this moment, in a sentence; None while it is."""
+        if not self.lanes:
+            return "no partition is assigned"
         silent_s = time.monotonic() - self._polled_at
-        return f"no poll for {silent_s:.0f} s" if silent_s > STALL_S else ""
+        return f"nothing has been asked of the broker for {silent_s:.0f} s" if silent_s > STALL_S else None
+
+    @property
+    def lanes(self) -> list[int]:
+        """The partition numbers assigned to this process."""
+        return sorted({one.partition for one in self._consumer.assignment()})
+
+    @property
+    def in_flight(self) -> int:
+        """Events read and not yet answered and acknowledged."""
+        return sum(lane.in_flight for lane in self._lanes.values())
 
     def owned_lanes(self) -> tuple[int, ...]:
         """The partitions this process works on."""
@@ -165,7 +176,8 @@ class Runner:
             try:
                 await self._commit()
             except (KafkaError, OSError, TimeoutError) as refused:
-                log.warning("adapter.uncommitted", adapter=self._name, reason=type(refused).__name__)
+                self._answering.tally.uncommitted()
+                log.warning("adapter.uncommitted", reason=type(refused).__name__)
                 await asyncio.sleep(1)
                 self._progressed.set()
 

@@ -1,7 +1,7 @@
 """The sandbox's payment provider: what it answers is decided by the instrument's token alone.
 
 ========================  ===========================================================================
-token                     answer
+token                     answer to a collection
 ========================  ===========================================================================
 ``tok_soft``              declined, worth another try (SOFT, INSUFFICIENT_FUNDS)
 ``tok_soft_once``         declined like that at the first attempt, taken at any later one
@@ -9,6 +9,15 @@ token                     answer
 ``tok_pending``           PENDING at first; looked up, the money was taken
 ``tok_silent``            no answer, ever
 any other                 the money is taken
+========================  ===========================================================================
+
+========================  ===========================================================================
+token                     answer to a payout
+========================  ===========================================================================
+``tok_payout_soft_once``  failed at the first try, worth another (SOFT, TRY_LATER), paid at any later one
+``tok_payout_hard``       failed for good (HARD, CARD_CLOSED)
+``tok_payout_pending``    PENDING at first; asked, it was paid
+any other, or none        paid
 ========================  ===========================================================================
 
 A process of its own, as any integrator's: ``python -m shared.integration.sandbox --from beginning``. It has no memory
@@ -24,13 +33,14 @@ from dataclasses import dataclass
 from shared.contracts.billing import CollectionPending, CollectionRequested, ReportCollection
 from shared.contracts.envelope import Envelope, EnvelopeInvalid
 from shared.contracts.message import Command
+from shared.contracts.refunds import PayoutRequested, ReportPayout
 from shared.drivers.observer import Observer
 from shared.engine.ports import Record
 from shared.integration.adapter import Adapter
 from shared.integration.process import main
 from shared.kernel.partition import home_partition
 
-__all__ = ["PROVIDER", "Ledger", "Verdict", "sandbox_provider", "verdict"]
+__all__ = ["PROVIDER", "Ledger", "Verdict", "payout_verdict", "sandbox_provider", "verdict"]
 
 PROVIDER = "sandbox-provider"
 """Name of the adapter, and of its consumer group."""
@@ -40,10 +50,10 @@ sandbox_provider = Adapter(PROVIDER, source="https://provider.sandbox.invalid")
 
 @dataclass(frozen=True, slots=True)
 class Verdict:
-    """What the provider says of one request."""
+    """What the provider says of one request; ``weight`` tells a refusal worth another try (SOFT) from a final one."""
 
     outcome: str
-    decline: str | None = None
+    weight: str | None = None
     reason: str | None = None
 
 
@@ -51,6 +61,7 @@ TAKEN = Verdict("SUCCEEDED")
 SOFT = Verdict("DECLINED", "SOFT", "INSUFFICIENT_FUNDS")
 HARD = Verdict("DECLINED", "HARD", "CARD_CLOSED")
 PENDING = Verdict("PENDING")
+PAID = Verdict("SUCCEEDED")
 
 
 def verdict(token: str, attempt: int, *, looked_up: bool) -> Verdict | None:
@@ -68,6 +79,19 @@ def verdict(token: str, attempt: int, *, looked_up: bool) -> Verdict | None:
             return None
         case _:
             return TAKEN
+
+
+def payout_verdict(token: str, attempt: int, *, asked: bool) -> Verdict:
+    """The outcome of a payout, the same at every repetition; ``attempt`` counts from 1."""
+    match token:
+        case "tok_payout_soft_once" if attempt <= 1:
+            return Verdict("FAILED", "SOFT", "TRY_LATER")
+        case "tok_payout_hard":
+            return Verdict("FAILED", "HARD", "CARD_CLOSED")
+        case "tok_payout_pending" if not asked:
+            return PENDING
+        case _:
+            return PAID
 
 
 class Ledger:
@@ -120,14 +144,40 @@ def report(request: CollectionRequested, found: Verdict, asked: Envelope) -> Rep
             "buyer_id": request.buyer_id,
             "repayment_id": request.repayment_id,
             "outcome": found.outcome,
-            "decline": found.decline,
+            "decline": found.weight,
             "reason": found.reason,
             "currency": request.currency,
             "amount": request.amount,
-            "provider_ref": f"sandbox:{request.repayment_id}"[:200],
+            "provider_ref": _provider_ref(request.repayment_id),
             "occurred_at": asked.time,
         }
     )
+
+
+@sandbox_provider.on(PayoutRequested, kind="ORIGINAL_ROUTE")
+@sandbox_provider.on(PayoutRequested, kind="WALLET")
+async def pay_out(request: PayoutRequested, envelope: Envelope) -> AsyncIterator[Command]:
+    """Pay a leg, or say what became of it; what a merchant pays outside is none of the provider's business."""
+    attempt = int(request.payout_id.rpartition(":")[2])
+    token = request.instrument.token if request.instrument else ""
+    found = payout_verdict(token, attempt, asked=request.ask > 0)
+    yield ReportPayout.model_validate(
+        {
+            "buyer_id": request.buyer_id,
+            "refund_id": request.refund_id,
+            "payout_id": request.payout_id,
+            "case_id": request.case_id,
+            "outcome": found.outcome,
+            "failure": found.weight,
+            "reason": found.reason,
+            "provider_ref": _provider_ref(request.payout_id),
+            "occurred_at": envelope.time,
+        }
+    )
+
+
+def _provider_ref(request_id: str) -> str:
+    return f"sandbox:{request_id}"[:200]
 
 
 if __name__ == "__main__":

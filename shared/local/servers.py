@@ -5,6 +5,7 @@ from __future__ import annotations
 import base64
 import secrets
 import uuid
+from collections.abc import Iterable
 from pathlib import Path
 from types import TracebackType
 from typing import Self, TypeVar
@@ -19,12 +20,9 @@ from shared.local.process import StartFailed
 from shared.local.progress import Watch, unwatched
 from shared.local.state import write_private
 
-__all__ = ["SERVICES", "Servers"]
+__all__ = ["Servers"]
 
 S = TypeVar("S")
-
-SERVICES = ("checkout", "billing", "refunds", "notify")
-ACCOUNTS = (SUPERUSER, *SERVICES)
 
 # The children of a killed predecessor need a moment to leave the directory.
 PATIENCE_S = 20.0
@@ -43,15 +41,23 @@ class _Facts(BaseModel):
 class Servers:
     """Both servers with their data in ``data_dir``; a later start finds the data, and the same ports if they are free.
 
+    Each of ``services`` has a role and a schema of its own; one that is new since the last start gets them now.
     ``durable`` off trades PostgreSQL's safety against a crash of the machine for speed, for tests. ``watch`` is told
     of every step; ``patience_s`` is how long a start waits for a predecessor to leave the directory. Usable as a
     context manager. None of the two outlives this process, however it ends.
     """
 
     def __init__(
-        self, data_dir: Path, *, durable: bool = True, watch: Watch = unwatched, patience_s: float = PATIENCE_S
+        self,
+        data_dir: Path,
+        *,
+        services: Iterable[str] = (),
+        durable: bool = True,
+        watch: Watch = unwatched,
+        patience_s: float = PATIENCE_S,
     ) -> None:
         self.data_dir = data_dir.expanduser().absolute()
+        self.services = tuple(services)
         self.durable = durable
         self._watch = watch
         self._patience_s = patience_s
@@ -136,7 +142,7 @@ class Servers:
     def _build(self) -> None:
         file = self.data_dir / "servers.json"
         facts = _Facts.model_validate_json(file.read_text()) if file.exists() else _Facts()
-        facts.passwords = {name: _password() for name in ACCOUNTS} | facts.passwords  # a service may be new
+        facts.passwords = {name: _password() for name in (SUPERUSER, *self.services)} | facts.passwords
         facts.kafka_port = free_port(facts.kafka_port)
         facts.controller_port = free_port(facts.controller_port)
         facts.postgres_port = free_port(facts.postgres_port)

@@ -4,7 +4,7 @@
         return [Program("billing", (sys.executable, "-m", "uvicorn", …, "--port", "{port}"), replicas=2,
                         env={…: servers.dsn("billing")}, health="http://127.0.0.1:{port}/ready")]
 
-    System(Servers(data_dir), plan).run_forever()
+    System(Servers(data_dir, services=["billing"]), plan).run_forever()
 
 A program that ends unasked is started again, later each time; one that ends with code 78 says that its settings are
 wrong, and the whole system stops.
@@ -29,7 +29,7 @@ from shared.local.lock import FileLock
 from shared.local.ports import free_port
 from shared.local.process import EX_CONFIG, Misconfigured, Process, StartFailed
 from shared.local.progress import Progress, Stage, Watch, unwatched
-from shared.local.servers import SERVICES, Servers
+from shared.local.servers import Servers
 from shared.local.state import STATE_FILE, SUPERVISOR_LOCK, Phase, Replica, SystemState, write_private
 
 __all__ = ["Program", "System"]
@@ -95,7 +95,7 @@ class System:
             bare = SystemState(phase=self._phase, supervisor_pid=os.getpid(), clock=self._clock, replicas=replicas)
             if not self.servers.running:
                 return bare
-            dsns = {service: self.servers.dsn(service) for service in SERVICES} | {"admin": self.servers.admin_dsn}
+            dsns = {name: self.servers.dsn(name) for name in self.servers.services} | {"admin": self.servers.admin_dsn}
             pids = {"kafka": self.servers.kafka.pid, "postgres": self.servers.postgres.pid}
             return bare.model_copy(update={"bootstrap": self.servers.bootstrap, "dsns": dsns, "servers": pids})
 

@@ -12,7 +12,7 @@ from collections.abc import Iterable, Mapping, Sequence
 from typing import Any
 
 from shared.contracts.clock import CLOCK_TOPIC
-from shared.contracts.message import Message, known_services
+from shared.contracts.message import Message
 from shared.operations.applications import Application
 from shared.operations.schemas import examples_of, kind_of, meaning_of, topic_of
 
@@ -51,7 +51,9 @@ _ALWAYS = ["ce_specversion", "ce_id", "ce_type", "ce_source", "ce_time"]
 
 def asyncapi_document(messages: Sequence[type[Message]], applications: Iterable[Application], version: str) -> Document:
     """The document as plain data; payloads refer to the schema files next to it."""
-    operations = _operations(messages, list(applications))
+    applications = list(applications)
+    operations = _operations(messages, applications)
+    services = [app.name for app in applications if app.kind == "service"]
     return {
         "asyncapi": "3.0.0",
         "info": {
@@ -62,7 +64,7 @@ def asyncapi_document(messages: Sequence[type[Message]], applications: Iterable[
         },
         "defaultContentType": "application/json",
         "channels": {
-            _name(topic): _channel(topic, messages) for topic in sorted({topic_of(kind) for kind in messages})
+            _name(topic): _channel(topic, messages, services) for topic in sorted({topic_of(kind) for kind in messages})
         },
         "operations": {name: operation for _, name, operation in operations},
         "components": {
@@ -86,11 +88,11 @@ def asyncapi_document(messages: Sequence[type[Message]], applications: Iterable[
     }
 
 
-def _channel(topic: str, messages: Iterable[type[Message]]) -> Document:
+def _channel(topic: str, messages: Iterable[type[Message]], services: Sequence[str]) -> Document:
     carried = {kind.TYPE: _to(f"#/components/messages/{kind.TYPE}") for kind in messages if topic_of(kind) == topic}
     channel: Document = {"address": topic, "description": _purpose(topic), "messages": carried}
     if "{service}" in topic:
-        channel["parameters"] = {"service": {"enum": list(known_services()), "description": "The service"}}
+        channel["parameters"] = {"service": {"enum": list(services), "description": "The service"}}
     else:
         channel["bindings"] = {"kafka": {"topic": topic, "bindingVersion": "0.5.0"}}
     return channel

@@ -20,6 +20,7 @@ from shared.drivers.observer import Observer
 from shared.drivers.topics import PARTITIONS, TopicsUnfit, create_topics
 from shared.engine.ports import Unavailable
 from shared.integration.adapter import Adapter
+from shared.local.ports import free_port
 from shared.local.process import StartFailed
 from shared.local.progress import Progress, Stage, Watch, unwatched
 from shared.local.servers import Servers
@@ -28,12 +29,30 @@ from shared.local.supervisor import Program
 from shared.operations import deployment
 from shared.operations.house import revisions_of, service_names
 from shared.operations.remote import set_time
+from shared.operations.tokens import key_set_of
 
-__all__ = ["ClockKind", "NotMigrated", "Setup", "bring_up_to_date", "plan_of", "proof_secret", "set_clock_once"]
+__all__ = [
+    "TOKEN_AUDIENCE",
+    "TOKEN_ISSUER",
+    "ClockKind",
+    "NotMigrated",
+    "Setup",
+    "bring_up_to_date",
+    "mail_directory",
+    "plan_of",
+    "proof_secret",
+    "set_clock_once",
+    "token_secret",
+]
 
 ClockKind = Literal["system", "movable"]
 
-SECRET_FILE = "payment-proof.secret"  # noqa: S105 - the name of the file that holds it
+PROOF_SECRET_FILE = "payment-proof.secret"  # noqa: S105 - the name of the file that holds it
+TOKEN_SECRET_FILE = "view-token.secret"  # noqa: S105 - the name of the file that holds it
+
+TOKEN_ISSUER = "https://houfu.invalid"  # noqa: S105 - no secret
+TOKEN_AUDIENCE = "houfu"  # noqa: S105 - no secret
+"""Whose tokens a sandbox's views believe, and for whom they are meant."""
 
 
 class NotMigrated(Exception):
@@ -61,16 +80,18 @@ def plan_of(setup: Setup, watch: Watch = unwatched) -> Callable[[Servers], Seque
         raise StartFailed(f"there is no {', '.join(sorted(unknown))} to scale")
 
     def plan(servers: Servers) -> Sequence[Program]:
-        dsns = {name: servers.dsn(name) for name in service_names()}
+        dsns = {name: servers.dsn(name) for name in servers.services}
         try:
             bring_up_to_date(servers.bootstrap, dsns, setup.partitions, watch)
             if setup.clock == "movable":
                 asyncio.run(set_clock_once(servers.bootstrap, setup.start or datetime.now(UTC)))
         except (LookupError, NotMigrated, TopicsUnfit, Unavailable) as reason:
             raise StartFailed(str(reason)) from reason
-        programs = [_service(name, setup, servers) for name in service_names()]
+        programs = [_service(name, setup, servers) for name in servers.services]
         if setup.adapters:
-            programs += [_adapter(adapter, setup, servers) for adapter in deployment.adapters()]
+            mail, smtp = _mail_server(servers)
+            programs.append(mail)
+            programs += [_adapter(adapter, setup, servers, smtp) for adapter in deployment.adapters()]
         return programs
 
     return plan
@@ -89,7 +110,7 @@ def bring_up_to_date(
         done[name] = _migrate(name, dsn)
     watch(Progress("schemas", Stage.READY, f"{sum(map(len, done.values()))} revisions applied"))
     watch(Progress("topics", Stage.PREPARING))
-    done["topics"] = asyncio.run(create_topics(bootstrap, partitions))
+    done["topics"] = asyncio.run(create_topics(bootstrap, dsns, partitions))
     watch(Progress("topics", Stage.READY, f"{len(done['topics'])} created"))
     return done
 
@@ -105,7 +126,20 @@ def _migrate(name: str, dsn: str) -> list[str]:
 
 def proof_secret(data_dir: Path) -> str:
     """The key that signs payment proofs in this data directory, made when it is first asked for."""
-    file = data_dir / SECRET_FILE
+    return _secret(data_dir / PROOF_SECRET_FILE)
+
+
+def token_secret(data_dir: Path) -> str:
+    """The key that signs tokens for the views of this data directory, made when it is first asked for."""
+    return _secret(data_dir / TOKEN_SECRET_FILE)
+
+
+def mail_directory(data_dir: Path) -> Path:
+    """Where the sandbox's mail arrives."""
+    return data_dir / "mail"
+
+
+def _secret(file: Path) -> str:
     if not file.exists():
         write_private(file, secrets.token_urlsafe(32))
     return file.read_text()
@@ -130,6 +164,9 @@ def _service(name: str, setup: Setup, servers: Servers) -> Program:
         "HOUFU_DSN": servers.dsn(name),
         "HOUFU_CLOCK": setup.clock,
         "HOUFU_CALENDAR": setup.calendar,
+        "HOUFU_TOKEN_ISSUER": TOKEN_ISSUER,
+        "HOUFU_TOKEN_AUDIENCE": TOKEN_AUDIENCE,
+        "HOUFU_TOKEN_KEYS": key_set_of(token_secret(servers.data_dir)),
     }
     if name == "checkout":
         env["HOUFU_CHECKOUT_PAYMENT_PROOF_SECRET"] = proof_secret(servers.data_dir)
@@ -142,11 +179,30 @@ def _service(name: str, setup: Setup, servers: Servers) -> Program:
     )
 
 
-def _adapter(adapter: Adapter, setup: Setup, servers: Servers) -> Program:
+def _adapter(adapter: Adapter, setup: Setup, servers: Servers, env: Mapping[str, str]) -> Program:
     return Program(
         adapter.name,
         (sys.executable, "-m", adapter.module, "--from", "beginning"),
-        env={"HOUFU_KAFKA_BOOTSTRAP": servers.bootstrap, "HOUFU_CLOCK": setup.clock, "HOUFU_PORT": "{port}"},
+        env={"HOUFU_KAFKA_BOOTSTRAP": servers.bootstrap, "HOUFU_CLOCK": setup.clock, "HOUFU_PORT": "{port}", **env},
         health="http://127.0.0.1:{port}/health/ready",
         replicas=setup.scale.get(adapter.name, 1),
     )
+
+
+def _mail_server(servers: Servers) -> tuple[Program, dict[str, str]]:
+    """The sandbox's mail server, and what an adapter must be told to send through it."""
+    port = free_port()
+    directory = str(mail_directory(servers.data_dir))
+    options = ("--port", str(port), "--directory", directory, "--health-port", "{port}")
+    program = Program(
+        "mail",
+        (sys.executable, "-m", "shared.local.mail", *options),
+        health="http://127.0.0.1:{port}/health/live",
+    )
+    return program, {
+        "HOUFU_SMTP_HOST": "127.0.0.1",
+        "HOUFU_SMTP_PORT": str(port),
+        "HOUFU_SMTP_SECURITY": "none",
+        "HOUFU_SMTP_SENDER": "notices@houfu.invalid",
+        "HOUFU_SMTP_CONTACTS": "sandbox:",
+    }

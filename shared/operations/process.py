@@ -14,15 +14,13 @@ import signal
 import sys
 from collections.abc import AsyncIterator, Callable, Iterable, Sequence
 from contextlib import AsyncExitStack, asynccontextmanager
-from dataclasses import asdict
 from datetime import timedelta
-from hashlib import blake2b
 from pathlib import Path
 from types import FrameType
 from typing import Any, NoReturn
 
 import structlog
-from fastapi import APIRouter, FastAPI, Request, Response
+from fastapi import APIRouter, FastAPI
 from faststream.kafka import KafkaBroker
 
 from shared.contracts.clock import CLOCK_TOPIC
@@ -30,6 +28,7 @@ from shared.drivers.clock import FollowedClock, SystemClock, clock_of
 from shared.drivers.kafka import KafkaLog
 from shared.drivers.migrate import MigrationRefused, pending
 from shared.drivers.postgres import PostgresDatabase
+from shared.drivers.queries import PostgresQueries
 from shared.drivers.schema import check_schema
 from shared.drivers.subscription import Subscription
 from shared.drivers.topics import TopicsUnfit, verify_topics
@@ -39,8 +38,15 @@ from shared.engine.ports import Unavailable
 from shared.engine.service import Service
 from shared.engine.worker import Worker
 from shared.kernel.calendar import Calendar
-from shared.operations.house import ROOT, revisions_of
+from shared.operations import metrics
+from shared.operations.builds import digest_of_code
+from shared.operations.health import Health
+from shared.operations.house import folder_of, revisions_of
+from shared.operations.instruments import Instruments, show_health
 from shared.operations.logs import configure_logs
+from shared.operations.meters import Meters
+from shared.operations.metrics import Of
+from shared.operations.pages import CountedRequests, watching_pages
 from shared.operations.settings import (
     EXIT_MISCONFIGURED,
     EXIT_UNREACHABLE,
@@ -48,6 +54,10 @@ from shared.operations.settings import (
     ServiceSettings,
     read_settings,
 )
+from shared.operations.snapshot import Snapshots
+from shared.operations.tokens import TokenSettings, TokenVerifier
+from shared.operations.traces import Traces
+from shared.operations.views import Asking, serve_views
 
 __all__ = ["application"]
 
@@ -65,40 +75,57 @@ def application(
 ) -> FastAPI:
     """The ASGI application of a service.
 
-    ``resources`` makes the constants its handlers ask for, at start; ``revisions`` is the folder of its schema's
-    history where that is not ``services/<name>/migrations``.
+    ``resources`` makes the constants its handlers ask for, at start; ``views`` are served behind the token check;
+    ``revisions`` is the folder of its schema's history where that is not ``services/<name>/migrations``.
     """
+
+    meters = Meters(Of.SERVICE, service.name)
 
     @asynccontextmanager
     async def lifespan(app: FastAPI) -> AsyncIterator[None]:
         async with AsyncExitStack() as stack:
             try:
-                app.state.process = await _started(service, resources, revisions or revisions_of(service.name), stack)
+                tokens = TokenVerifier.of(read_settings(TokenSettings))
+                history = revisions or revisions_of(service.name)
+                app.state.process = await _started(service, resources, history, meters, stack)
+                if views:
+                    app.state.asking = await _asking(service.name, tokens, stack)
             except Misconfigured as reason:
                 _leave(reason, EXIT_MISCONFIGURED)
             except Unavailable as reason:
                 _leave(reason, EXIT_UNREACHABLE)
             yield
 
+    def health() -> Health:
+        found: Health = app.state.process.health()
+        return found
+
     app = FastAPI(title=f"Houfu {service.name}", lifespan=lifespan)
-    app.include_router(_health(service.name))
-    for view in views:
-        app.include_router(view)
+    app.include_router(watching_pages(service.name, health, meters))
+    app.add_middleware(CountedRequests, meters=meters)
+    serve_views(app, views)
     return app
 
 
 class Process:
     """The running parts of a service process."""
 
-    def __init__(self, worker: Worker, subscription: Subscription, watchdog: Watchdog) -> None:
-        self.worker = worker
+    def __init__(self, name: str, subscription: Subscription, watchdog: Watchdog) -> None:
+        self.name = name
         self.subscription = subscription
         self.watchdog = watchdog
 
+    def health(self) -> Health:
+        """Database, line and progress as the subscription meets them, the broker as the watchdog does."""
+        trouble = self.subscription.trouble or self.watchdog.trouble
+        return Health.of(self.name, trouble, self.subscription.lanes, self.watchdog.lag)
 
-async def _started(service: Service, resources: Resources, revisions: Path, stack: AsyncExitStack) -> Process:
+
+async def _started(
+    service: Service, resources: Resources, revisions: Path, meters: Meters, stack: AsyncExitStack
+) -> Process:
     settings = read_settings(ServiceSettings)
-    configure_logs(settings.log_level, service.name)
+    configure_logs(settings.log_level, service.name, settings.log_format)
     service.provide(Calendar(settings.zone, settings.calendar), *resources())
     missing = sorted(service.missing_resources())
     if missing:
@@ -111,9 +138,23 @@ async def _started(service: Service, resources: Resources, revisions: Path, stac
     stream = KafkaLog(settings.kafka_bootstrap)
     await stream.start()
     stack.push_async_callback(stream.stop)
-    breaker = Breaker(settings.breaker_keys, settings.build or _digest_of_code(service.name))
-    worker = Worker(service, database, stream, clock, partitions=partitions, breaker=breaker)
-    return await _subscribed(service, settings, worker, stream, clock, stack)
+    build = settings.build or digest_of_code(folder_of(service.name).rglob("*.py"))
+    meters.set(metrics.BUILD, build, to=1)
+    instruments = Instruments(meters, service)
+    worker = Worker(
+        service,
+        database,
+        stream,
+        clock,
+        partitions=partitions,
+        breaker=Breaker(settings.breaker_keys, build),
+        monitor=instruments,
+        tracer=Traces.configured(service.name),
+    )
+    process = await _subscribed(service, settings, worker, stream, clock, instruments, stack)
+    show_health(meters, process.health, process.watchdog)
+    await _look_on(settings.dsn, service.name, clock, meters, stack)
+    return process
 
 
 async def _subscribed(
@@ -122,6 +163,7 @@ async def _subscribed(
     worker: Worker,
     stream: KafkaLog,
     clock: SystemClock | FollowedClock,
+    instruments: Instruments,
     stack: AsyncExitStack,
 ) -> Process:
     broker = KafkaBroker(
@@ -140,6 +182,7 @@ async def _subscribed(
         records=settings.turn_records,
         remembered=timedelta(days=settings.inbox_days),
         pause=clock.pause,
+        monitor=instruments,
     )
     watchdog = Watchdog(
         settings.kafka_bootstrap,
@@ -159,7 +202,7 @@ async def _subscribed(
     _stop_in_time(watchdog)
     _spare_the_collector()
     log.info("service.started", topics=service.topics)
-    return Process(worker, subscription, watchdog)
+    return Process(service.name, subscription, watchdog)
 
 
 async def _checked_topics(service: Service, settings: ServiceSettings) -> int:
@@ -194,6 +237,26 @@ async def _checked_database(
     return database
 
 
+async def _asking(service_name: str, tokens: TokenVerifier, stack: AsyncExitStack) -> Asking:
+    """What the views answer with: connections of their own, and the check of tokens."""
+    settings = read_settings(ServiceSettings)
+    questions = await PostgresQueries.open(settings.dsn, service_name)
+    stack.push_async_callback(questions.close)
+    if tokens.closed:
+        log.warning("views.closed", reason="HOUFU_TOKEN_KEYS is not set: every view answers 401")
+    return Asking(questions, tokens, settings.zone)
+
+
+async def _look_on(
+    dsn: str, service_name: str, clock: SystemClock | FollowedClock, meters: Meters, stack: AsyncExitStack
+) -> None:
+    """Look at the database for the gauges of the whole service, on a connection of their own."""
+    questions = await PostgresQueries.open(dsn, service_name, at_once=1)
+    stack.push_async_callback(questions.close)
+    looking = asyncio.create_task(Snapshots(questions, clock, meters).take_for_ever(), name="look at the database")
+    stack.callback(looking.cancel)
+
+
 def _spare_the_collector() -> None:
     """A turn makes some hundred thousand objects and drops them together: looking for cycles meanwhile is in vain.
 
@@ -217,42 +280,8 @@ def _stop_in_time(watchdog: Watchdog) -> None:
         signal.signal(number, tell)
 
 
-def _digest_of_code(service_name: str) -> str:
-    """Names this build where nobody else does: a digest of the code that handles messages."""
-    digest = blake2b(digest_size=8)
-    for path in sorted([*(ROOT / "shared").rglob("*.py"), *(ROOT / "services" / service_name).rglob("*.py")]):
-        digest.update(path.read_bytes())
-    return digest.hexdigest()
-
-
 def _leave(reason: Exception, code: int) -> NoReturn:
     """End the process with one line: there is nothing to run."""
     sys.stderr.write(f"houfu: {reason}\n")
     sys.stderr.flush()
     os._exit(code)
-
-
-def _health(name: str) -> APIRouter:
-    router = APIRouter(prefix="/health", tags=["health"])
-
-    @router.get("/live")
-    async def live() -> dict[str, str]:
-        """The process runs and its event loop turns."""
-        return {"service": name}
-
-    @router.get("/ready")
-    async def ready(request: Request, response: Response) -> dict[str, Any]:
-        """The process owns its share of the work and gets on with it; otherwise ``trouble`` says why not."""
-        process: Process = request.app.state.process
-        trouble = process.subscription.trouble or process.watchdog.trouble
-        response.status_code = 200 if trouble is None else 503
-        return {
-            "service": name,
-            "ready": trouble is None,
-            "trouble": trouble,
-            "lanes": process.worker.lanes,
-            "lag": process.watchdog.lag,
-            **asdict(process.worker.tally),
-        }
-
-    return router

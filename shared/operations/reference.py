@@ -1,7 +1,7 @@
-"""The reference that is generated, never written: AsyncAPI, JSON Schemas and the page of all messages.
+"""The reference that is generated, never written: AsyncAPI, JSON Schemas, the pages of all messages and all metrics.
 
-Everything comes from the contracts, the handler registry and the adapters' descriptions; the same input gives the same
-bytes. A schema that was published is replaced only by a compatible one.
+Everything comes from the contracts, the handler registry, the adapters' descriptions and the catalogue of metrics; the
+same input gives the same bytes. A schema that was published is replaced only by a compatible one.
 """
 
 from __future__ import annotations
@@ -14,6 +14,7 @@ from shared.engine.service import Service
 from shared.operations.applications import Application, application_of
 from shared.operations.asyncapi import asyncapi_document, to_yaml
 from shared.operations.event_pages import events_page
+from shared.operations.metric_pages import metrics_page
 from shared.operations.schemas import compatible, published_messages, schema_of
 
 __all__ = ["IncompatibleChange", "export", "reference", "stale"]
@@ -76,6 +77,7 @@ def reference(services: Iterable[Service], adapters: Iterable[Application]) -> d
     files = {
         "asyncapi.yaml": to_yaml(asyncapi_document(messages, applications, CONTRACTS_VERSION)),
         "events.md": events_page(messages, applications),
+        "metrics.md": metrics_page(),
     }
     for kind in messages:
         files[f"schemas/{kind.TYPE}.json"] = json.dumps(schema_of(kind), indent=2, ensure_ascii=False) + "\n"

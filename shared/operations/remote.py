@@ -28,7 +28,7 @@ from shared.engine.ports import Line, Outgoing, TopicPartition
 from shared.kernel.partition import home_partition
 from shared.operations.sightings import Moment, Sighting, moments, sighted
 
-__all__ = ["Access", "ClockFixed", "NotSettled", "RunningSystem", "set_time"]
+__all__ = ["Access", "ClockFixed", "NotSettled", "RunningSystem", "set_time", "unread_of"]
 
 E = TypeVar("E", bound=Event)
 
@@ -43,13 +43,22 @@ BROKER_TICK_S = 0.002
 
 @dataclass(frozen=True, slots=True)
 class Access:
-    """How to reach a system. ``readers`` maps each service, ``adapters`` each adapter to the topics it reads."""
+    """How to reach a system. ``readers`` maps each service, ``adapters`` each adapter to the topics it reads.
+
+    Whoever is named here is all of the system that is looked at.
+    """
 
     bootstrap: str
     clock: Literal["system", "movable"] = "system"
     dsns: Mapping[str, str] = field(default_factory=dict)
     readers: Mapping[str, tuple[str, ...]] = field(default_factory=dict)
     adapters: Mapping[str, tuple[str, ...]] = field(default_factory=dict)
+
+    @property
+    def topics(self) -> tuple[str, ...]:
+        """Every topic of these services, and every other one that they or the adapters read; sorted."""
+        own = {topic.name for topic in topic_plan(self.readers)}
+        return tuple(sorted(own.union(*self.readers.values(), *self.adapters.values())))
 
 
 class NotSettled(Exception):
@@ -80,9 +89,8 @@ class RunningSystem:
     async def __aenter__(self) -> Self:
         async with AsyncExitStack() as opening:
             await opening.enter_async_context(self._observer)
-            topics = [topic.name for topic in topic_plan()]
-            self._partitions = await verify_topics(self.access.bootstrap, topics)
-            self._places = await self._observer.partitions(topics)
+            self._partitions = await verify_topics(self.access.bootstrap, self.access.topics)
+            self._places = await self._observer.partitions(self.access.topics)
             opening.push_async_callback(self._log.stop)
             await self._clock.start()
             opening.push_async_callback(self._clock.stop)
@@ -226,7 +234,7 @@ class RunningSystem:
         reasons = []
         for name, standing in (await self.standing()).items():
             positions = {place: position.next_offset for place, position in standing.positions.items()}
-            if unread := await self._unread(ends, self.access.readers.get(name, ()), positions):
+            if unread := await unread_of(self._observer, ends, self.access.readers.get(name, ()), positions):
                 reasons.append(f"{name} has {unread} unread")
             if standing.outbox_rows:
                 reasons.append(f"{name} is not sure that everything was published")
@@ -236,7 +244,7 @@ class RunningSystem:
                 reasons.append(f"the line of {name} is stopped: {standing.line.reason}")
         for name, topics in self.access.adapters.items():
             committed = await self._observer.committed(name)
-            if committed and (unread := await self._unread(ends, topics, committed)):
+            if committed and (unread := await unread_of(self._observer, ends, topics, committed)):
                 reasons.append(f"{name} has {unread} unanswered")
         return reasons
 
@@ -245,29 +253,37 @@ class RunningSystem:
         ends = await self._observer.ends(self._places)
         standing = await self.standing()
         found = {
-            name: await self._unread(
-                ends, self.access.readers.get(name, ()), {place: one.next_offset for place, one in it.positions.items()}
+            name: await unread_of(
+                self._observer,
+                ends,
+                self.access.readers.get(name, ()),
+                {place: one.next_offset for place, one in it.positions.items()},
             )
             for name, it in standing.items()
         }
         for name, topics in self.access.adapters.items():
             if committed := await self._observer.committed(name):
-                found[name] = await self._unread(ends, topics, committed)
+                found[name] = await unread_of(self._observer, ends, topics, committed)
         return found
-
-    async def _unread(
-        self, ends: Mapping[TopicPartition, int], topics: Iterable[str], read: Mapping[TopicPartition, int]
-    ) -> int:
-        wanted = set(topics)
-        behind = {one: end for one, end in ends.items() if one.topic in wanted and read.get(one, 0) < end}
-        if not behind:
-            return 0
-        beginnings = await self._observer.beginnings(behind)  # what retention took away is nobody's to read
-        return sum(max(0, end - max(beginnings[one], read.get(one, 0))) for one, end in behind.items())
 
     async def _append(self, message: Command, envelope: Envelope, partition: int) -> None:
         body = message.to_json()
         await self._log.publish([Outgoing(message.topic(), partition, envelope.key, envelope.headers(), body)])
+
+
+async def unread_of(
+    observer: Observer,
+    ends: Mapping[TopicPartition, int],
+    topics: Iterable[str],
+    read: Mapping[TopicPartition, int],
+) -> int:
+    """How many records of ``topics`` somebody has not read who has ``read`` so far, measured against ``ends``."""
+    wanted = set(topics)
+    behind = {one: end for one, end in ends.items() if one.topic in wanted and read.get(one, 0) < end}
+    if not behind:
+        return 0
+    beginnings = await observer.beginnings(behind)  # what retention took away is nobody's to read
+    return sum(max(0, end - max(beginnings[one], read.get(one, 0))) for one, end in behind.items())
 
 
 async def set_time(log: KafkaLog, now: datetime) -> None:

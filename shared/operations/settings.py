@@ -7,6 +7,8 @@ from typing import Literal, TypeVar
 from pydantic import Field, ValidationError
 from pydantic_settings import BaseSettings, SettingsConfigDict
 
+from shared.operations.logs import LogFormat
+
 __all__ = ["EXIT_MISCONFIGURED", "EXIT_UNREACHABLE", "Misconfigured", "ServiceSettings", "read_settings"]
 
 EXIT_MISCONFIGURED = 78
@@ -45,6 +47,9 @@ class ServiceSettings(BaseSettings):
     stop_s: float = Field(default=15, ge=1, le=120, description="Longest time a stop may take")
     pool_size: int = Field(default=4, ge=2, le=50, description="Database connections of this process")
     log_level: Literal["debug", "info", "warning", "error"] = Field(default="info", description="Least level logged")
+    log_format: LogFormat = Field(
+        default="", description="How a line of the log looks. Default: console on a terminal, json elsewhere"
+    )
 
 
 Settings = TypeVar("Settings", bound=BaseSettings)

@@ -34,6 +34,11 @@ class Sighting:
         return self.envelope.key if self.envelope else (self.record.key or b"").decode("utf-8", "replace")
 
     @property
+    def service(self) -> str:
+        """The service whose message it is: who reads the command, or who wrote the event."""
+        return self.record.topic.partition(".")[0]
+
+    @property
     def name(self) -> str:
         """The message's name as the contracts spell it: ``PlaceOrder`` for ``houfu.checkout.place_order.v1``."""
         parts = self.envelope.type.split(".") if self.envelope else []

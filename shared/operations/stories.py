@@ -14,44 +14,44 @@ from shared.contracts.billing import (
     BillDueSoon,
     BillIssued,
     BillPaid,
+    BillPaused,
+    BillVoided,
     CollectionFailed,
     CollectionRequested,
     DelinquencyChanged,
     PlanOpened,
     PlanSettled,
+    RefundAllocated,
     RepaymentAllocated,
 )
 from shared.contracts.checkout import (
     AccountActivated,
     AccountStatusChanged,
-    ApplyForAccount,
-    BindCard,
-    CancelOrder,
-    ConfirmReceipt,
     CreditLineChanged,
     OrderAccepted,
     OrderAuthorized,
     OrderCancelled,
     OrderCaptured,
+    OrderCompleted,
     OrderDeclined,
-    PlaceOrder,
-    PublishMerchantPolicy,
-    RecordPasswordSet,
-    ReportDelivery,
-    ReportIdentity,
-    ReportScore,
-    ReportShipment,
-    ReviewAccount,
-    SetMerchantConsent,
 )
 from shared.contracts.message import Command, Event
+from shared.contracts.notify import NoticeSent
+from shared.contracts.refunds import (
+    CommandRejected,
+    PayoutReported,
+    PayoutRequested,
+    RefundApproved,
+    RefundCompleted,
+    ReturnApproved,
+    ReturnClosed,
+    ReturnOpened,
+    SlaMissed,
+)
+from shared.operations.scene import Prove, Scene
 from shared.operations.sightings import Moment
 
-__all__ = ["STORIES", "Check", "Expect", "Pass", "Purchase", "Scene", "Stage", "Step", "Story", "Teller"]
-
-AGREEMENT = "2027-01"
-DEVICE = "dev-1"
-CURRENCY = "CNY"
+__all__ = ["STORIES", "Check", "Expect", "Pass", "Stage", "Step", "Story", "Teller"]
 
 
 class Stage(Protocol):
@@ -68,144 +68,6 @@ class Stage(Protocol):
 
     async def history(self, key: str) -> Sequence[Moment]:
         """Every command and event of one owner so far, in order."""
-
-
-@dataclass(frozen=True, slots=True)
-class Purchase:
-    """What a payment proof is asked for; ``amount`` in minor units."""
-
-    buyer_id: str
-    order_id: str
-    amount: int
-    currency: str
-    device_ref: str
-
-
-Prove = Callable[[Purchase, datetime], str]
-"""Makes the token that checkout's password endpoint would: the buyer entered the password for exactly this."""
-
-
-@dataclass(frozen=True, slots=True)
-class Scene:
-    """One buyer, one merchant, one order, and the words to speak about them at the business time ``now``."""
-
-    buyer_id: str
-    merchant_id: str
-    prove: Prove
-    now: datetime
-
-    @property
-    def order_id(self) -> str:
-        return f"{self.buyer_id}-order"
-
-    @property
-    def _order(self) -> dict[str, str]:
-        return {"buyer_id": self.buyer_id, "order_id": self.order_id, "merchant_id": self.merchant_id}
-
-    def policies(self) -> Iterable[Command]:
-        """The platform's policy and the merchant's, in force an hour from now."""
-        version = int(self.now.timestamp()) // 60
-        common = {"version": version, "effective_from": self.now + timedelta(hours=1)}
-        yield PublishMerchantPolicy.model_validate(
-            {"merchant_id": "platform", "agreement_version": AGREEMENT, **common}
-        )
-        yield PublishMerchantPolicy.model_validate(
-            {"merchant_id": self.merchant_id, "display_name": "花间小铺", "window_days": 7, **common}
-        )
-
-    def enrolment(self, token: str) -> Iterable[Command]:
-        """Everything from the application to the approved account and the merchant's activation."""
-        buyer = {"buyer_id": self.buyer_id}
-        card = {"kind": "CARD", "token": token}
-        yield ApplyForAccount.model_validate(
-            {**buyer, "currency": CURRENCY, "platform_account_ref": "acc", "agreement_version": AGREEMENT}
-        )
-        yield ReportIdentity.model_validate({**buyer, "outcome": "VERIFIED", "document_ref": "doc"})
-        yield BindCard.model_validate(
-            {
-                **buyer,
-                "instrument": card,
-                "issuer": "ICBC",
-                "brand": "UNIONPAY",
-                "card_type": "DEBIT",
-                "holder_match": True,
-                "device_ref": DEVICE,
-            }
-        )
-        yield RecordPasswordSet.model_validate({**buyer, "set_at": self.now})
-        yield ReportScore.model_validate({**buyer, "score": 640, "provider": "sandbox"})
-        yield ReviewAccount.model_validate({**buyer, "decision": "APPROVE", "reasons": ()})
-        yield SetMerchantConsent.model_validate(
-            {
-                **buyer,
-                "merchant_id": self.merchant_id,
-                "granted": True,
-                "text_version": AGREEMENT,
-                "scopes": ("CREDIT_DECISION",),
-            }
-        )
-
-    def order(self, name: str, category: str, amount: int) -> Iterable[Command]:
-        """One unit of something, payable within seven days of its receipt; ``amount`` in minor units."""
-        line = {
-            "line_id": "1",
-            "sku": "sku-1",
-            "name": name,
-            "category": category,
-            "quantity": 1,
-            "unit_price": amount,
-            "discount": 0,
-            "amount": amount,
-            "eligible": True,
-            "returnable": True,
-        }
-        confirmed = {
-            "amount": amount,
-            "window_days": 7,
-            "instalment_fee": 0,
-            "agreement_version": AGREEMENT,
-            "expected_receipt_on": (self.now + timedelta(days=3)).date(),
-            "quoted_at": self.now,
-        }
-        yield PlaceOrder.model_validate(
-            {
-                **self._order,
-                "currency": CURRENCY,
-                "kind": "GOODS",
-                "product": "PAY_AFTER_USE",
-                "instalments": 1,
-                "lines": (line,),
-                "freight": 0,
-                "amount": amount,
-                "confirmed": confirmed,
-                "payment_proof": self.prove(Purchase(self.buyer_id, self.order_id, amount, CURRENCY, DEVICE), self.now),
-                "device_ref": DEVICE,
-                "address_ref": "adr-1",
-            }
-        )
-
-    def cancellation(self) -> Iterable[Command]:
-        yield CancelOrder.model_validate({**self._order, "by": "BUYER", "reason": "changed my mind"})
-
-    def shipment(self) -> Iterable[Command]:
-        yield ReportShipment.model_validate(
-            {
-                **self._order,
-                "shipment_id": "s-1",
-                "lines": ({"line_id": "1", "quantity": 1},),
-                "final": True,
-                "waybill_no": "SF1234567890",
-                "occurred_at": self.now,
-            }
-        )
-
-    def delivery(self) -> Iterable[Command]:
-        yield ReportDelivery.model_validate(
-            {**self._order, "shipment_id": "s-1", "outcome": "DELIVERED", "occurred_at": self.now}
-        )
-
-    def receipt(self) -> Iterable[Command]:
-        yield ConfirmReceipt.model_validate(self._order)
 
 
 @dataclass(frozen=True, slots=True)
@@ -305,11 +167,37 @@ class Teller:
             await self.take(story, step)
         return await self.checks(story)
 
+    async def tell_together(self, stories: Sequence[Story]) -> None:
+        """Stories side by side: every buyer's steps at their times, while time passes once for all."""
+        for story in stories:
+            await self.enrol(story)
+        elapsed = timedelta()
+        for at, story, step in _agenda(stories):
+            await self.stage.advance(at - elapsed)
+            elapsed = at
+            if step is not None:
+                await self.take(story, step)
+
     def buyer_of(self, name: str) -> str:
         return f"demo-{name}-{self.mark}"
 
     async def _scene(self, name: str) -> Scene:
         return Scene(self.buyer_of(name), f"demo-shop-{self.mark}", self.prove, await self.stage.now())
+
+
+def _agenda(stories: Iterable[Story]) -> list[tuple[timedelta, Story, Step | None]]:
+    """What is to be done and how long after the beginning; None where a story only ends."""
+    agenda: list[tuple[timedelta, Story, Step | None]] = []
+    for story in stories:
+        at = timedelta()
+        for step in story.steps:
+            match step:
+                case Step():
+                    agenda.append((at, story, step))
+                case Pass():
+                    at += step.by
+        agenda.append((at, story, None))
+    return sorted(agenda, key=lambda one: one[0])
 
 
 def _value(message: object, path: str) -> Any:
@@ -336,6 +224,17 @@ _BOUGHT = (
     Step("The buyer confirms the receipt: the debt begins", Scene.receipt),
 )
 
+_RETURNED = (
+    Step("The buyer asks to give it back", Scene.return_request),
+    Pass("Three hours pass", timedelta(hours=3)),
+    Step("The seller agrees", Scene.seller_approval),
+    Pass("A day passes", timedelta(days=1)),
+    Step("The buyer posts the parcel", Scene.return_shipment),
+    Pass("Two days on the road", timedelta(days=2)),
+    Step("It arrives, as good as new", Scene.return_receipt),
+    Step("The seller approves the refund", Scene.refund_approval),
+)
+
 _OWED = (
     Expect("The account is open with a limit of 2000.00", AccountActivated, {"limit": 200_000}),
     Expect("The order is authorised against the limit", OrderAuthorized, {"amount": 12_900}),
@@ -344,6 +243,15 @@ _OWED = (
     Expect("Its plan is opened", PlanOpened, {"principal": 12_900}),
     Expect("Its bill is issued", BillIssued, {"amount_due": 12_900}),
     Expect("Three reminders go out, the last on the due date", BillDueSoon, times=3),
+    Expect("Each is mailed, and its proof kept", NoticeSent, {"kind": "BILL_DUE_SOON", "channel": "EMAIL"}, times=3),
+)
+
+_GIVEN_BACK = (
+    Expect("The request is opened for the seller to review", ReturnOpened, {"review_mode": "SELLER"}),
+    Expect("The refund is approved once, for one cause", RefundApproved, {"amount": 12_900, "cause": "RETURN"}),
+    Expect("The case is closed with it", ReturnClosed, {"outcome": "REFUNDED"}),
+    Expect("The order is complete, given back", OrderCompleted, {"outcome": "REFUNDED"}),
+    Expect("Nothing is owed any more", RefundAllocated, {"outstanding_principal": 0, "unallocated": 0}),
 )
 
 STORIES: tuple[Story, ...] = (
@@ -418,5 +326,84 @@ STORIES: tuple[Story, ...] = (
             Expect("Nothing was paid", RepaymentAllocated, times=0),
         ),
     ),
+    Story(
+        "d1",
+        "A return of an unpaid order extinguishes its debt",
+        "tok_ok",
+        (*_BOUGHT, *_RETURNED, Pass("The due date comes and goes", timedelta(days=8))),
+        (
+            *_GIVEN_BACK,
+            Expect("The seller agreed in time", ReturnApproved, {"lapsed": False}),
+            Expect("The share was paused meanwhile", BillPaused, {"amount": 12_900, "amount_due": 0}),
+            Expect("The bill is void: nothing was ever paid on it", BillVoided),
+            Expect("The plan is settled by the refund alone", PlanSettled, {"paid": 0, "refunded": 12_900}),
+            Expect("No cash moved", RefundCompleted, {"amount": 12_900, "cash_amount": 0}),
+            Expect("Nothing was collected", CollectionRequested, times=0),
+        ),
+    ),
+    Story(
+        "d2",
+        "A return of a paid order gives the money back to the card, although the seller never answers",
+        "tok_ok",
+        (
+            *_BOUGHT,
+            Step("The buyer pays at once", lambda scene: scene.repayment(12_900, "tok_ok")),
+            Step("The buyer asks to give it back", Scene.return_request),
+            Pass("The seller is silent for more than a day", timedelta(hours=25)),
+            Step("The buyer posts the parcel", Scene.return_shipment),
+            Pass("Two days on the road", timedelta(days=2)),
+            Step("It arrives, as good as new", Scene.return_receipt),
+            Pass("The seller is silent again", timedelta(hours=25)),
+        ),
+        (
+            *_GIVEN_BACK,
+            Expect("Silence approved the request", ReturnApproved, {"lapsed": True}),
+            Expect("A broken promise is noted: the first review", SlaMissed, {"rule": "SELLER_REVIEW"}),
+            Expect("And the second", SlaMissed, {"rule": "REFUND_REVIEW"}),
+            Expect("The bill was paid in time", BillPaid, {"max_dpd": 0}),
+            Expect("The card gets it back", PayoutRequested, {"amount": 12_900, "kind": "ORIGINAL_ROUTE"}),
+            Expect("The provider paid", PayoutReported, {"outcome": "SUCCEEDED"}),
+            Expect("All of it in cash", RefundCompleted, {"cash_amount": 12_900}),
+        ),
+    ),
+    Story(
+        "d3",
+        "A return of a partly paid order does both: the debt first, then the card",
+        "tok_ok",
+        (*_BOUGHT, Step("The buyer pays 50.00", lambda scene: scene.repayment(5_000, "tok_ok")), *_RETURNED),
+        (
+            *_GIVEN_BACK,
+            Expect("50.00 were paid", RepaymentAllocated, {"amount": 5_000, "outstanding_principal": 7_900}),
+            Expect("The rest was paused meanwhile", BillPaused, {"amount": 7_900}),
+            Expect("The plan is settled by both", PlanSettled, {"paid": 5_000, "refunded": 7_900}),
+            Expect("50.00 go back to the card", PayoutRequested, {"amount": 5_000, "kind": "ORIGINAL_ROUTE"}),
+            Expect("No more than that in cash", RefundCompleted, {"amount": 12_900, "cash_amount": 5_000}),
+        ),
+    ),
+    Story(
+        "e",
+        "Nobody turns credit into cash: more than was paid never comes out",
+        "tok_ok",
+        (
+            *_BOUGHT,
+            Step(
+                "The merchant would refund 2000.00, the whole limit, to the buyer's wallet",
+                lambda scene: scene.goodwill("limit", 200_000, "WALLET"),
+            ),
+            Step(
+                "It refunds the order, 129.00, to the wallet; nothing of it was paid yet",
+                lambda scene: scene.goodwill("order", 12_900, "WALLET"),
+            ),
+            Step("And one cent more", lambda scene: scene.goodwill("cent", 1, "WALLET")),
+        ),
+        (
+            Expect("Beyond the order nothing is refunded", CommandRejected, {"code": "REFUND_EXCEEDS_ORDER"}, times=2),
+            Expect("The refund of the order is a gesture", RefundApproved, {"amount": 12_900, "cause": "GOODWILL"}),
+            Expect("It falls on the debt alone", RefundAllocated, {"outstanding_principal": 0, "unallocated": 0}),
+            Expect("No payout was asked for", PayoutRequested, times=0),
+            Expect("Not a cent came out", RefundCompleted, {"amount": 12_900, "cash_amount": 0}),
+            Expect("The bill is void", BillVoided),
+        ),
+    ),
 )
-"""In the order in which they are told: what stays overdue comes last, so that it delays nobody's time."""
+"""In the order in which they are told."""

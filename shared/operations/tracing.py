@@ -10,6 +10,9 @@ from shared.operations.sightings import Sighting
 
 __all__ = ["Chapter", "owners_of", "story_of", "told"]
 
+OF_ONE_ORDER = frozenset({"bill_id", "repayment_id", "overpayment_id", "case_id", "refund_id"})
+"""What is an order's own, so that whatever names it belongs to the order's story."""
+
 
 @dataclass(frozen=True, slots=True)
 class Chapter:
@@ -29,7 +32,7 @@ def owners_of(order_id: str, sightings: Iterable[Sighting]) -> set[str]:
 
 
 def story_of(order_id: str, buyer_id: str, sightings: Iterable[Sighting]) -> list[Sighting]:
-    """Every message of the buyer's that concerns the order, its bills and repayments, with causes and answers.
+    """Every message of the buyer's that concerns the order, its bills, payments, cases and refunds, with all it caused.
 
     In the order of the broker, each message once however often it was written.
     """
@@ -39,7 +42,7 @@ def story_of(order_id: str, buyer_id: str, sightings: Iterable[Sighting]) -> lis
             mine.setdefault(one.id, one)
     chosen = _concerned(order_id, mine.values())
     _add_causes(chosen, mine)
-    _add_answers(chosen, mine.values())
+    _add_effects(chosen, mine.values())
     return [one for one in mine.values() if one.id in chosen]
 
 
@@ -54,7 +57,7 @@ def told(story: Sequence[Sighting]) -> list[Chapter]:
 
 
 def _concerned(order_id: str, sightings: Iterable[Sighting]) -> set[str]:
-    """Ids of messages about the order, or about a bill or a repayment of it, found until nothing new turns up."""
+    """Ids of messages about the order, or about something that is its own, found until nothing new turns up."""
     known = {("order_id", order_id)}
     chosen: set[str] = set()
     rest = list(sightings)
@@ -65,7 +68,7 @@ def _concerned(order_id: str, sightings: Iterable[Sighting]) -> set[str]:
         chosen |= {one.id for one in found}
         rest = [one for one in rest if one.id not in chosen]
         for one in found:
-            known |= {it for it in _references(one.body) if it[0] in ("bill_id", "repayment_id", "overpayment_id")}
+            known |= {it for it in _references(one.body) if it[0] in OF_ONE_ORDER}
 
 
 def _references(body: Mapping[str, Any]) -> Iterator[tuple[str, str]]:
@@ -88,8 +91,15 @@ def _add_causes(chosen: set[str], mine: Mapping[str, Sighting]) -> None:
             waiting.append(cause)
 
 
-def _add_answers(chosen: set[str], mine: Iterable[Sighting]) -> None:
-    """What the chosen messages brought about beside, as a changed credit line or a rejection; ``mine`` is in order."""
+def _add_effects(chosen: set[str], mine: Iterable[Sighting]) -> None:
+    """All that the chosen messages brought about in their turn: a credit line, a notice and its delivery, a refusal."""
+    effects: dict[str, list[str]] = {}
     for one in mine:
-        if one.envelope and one.envelope.causation_id in chosen:
-            chosen.add(one.id)
+        if one.envelope and one.envelope.causation_id:
+            effects.setdefault(one.envelope.causation_id, []).append(one.id)
+    waiting = list(chosen)
+    while waiting:
+        for effect in effects.get(waiting.pop(), ()):
+            if effect not in chosen:
+                chosen.add(effect)
+                waiting.append(effect)

@@ -12,7 +12,7 @@ It is deterministic: the same commands at the same times give the same world, to
 
 from __future__ import annotations
 
-from collections.abc import Iterable, Sequence
+from collections.abc import Callable, Iterable, Sequence
 from dataclasses import dataclass
 from datetime import datetime, timedelta
 from typing import TypeVar, cast
@@ -25,6 +25,7 @@ from shared.contracts.message import Command, Event, Message, UnknownType, read_
 from shared.drivers.memory import MemoryDatabase
 from shared.drivers.memory_log import INSTANT, MemoryClock, MemoryLog
 from shared.engine.breaker import Breaker
+from shared.engine.monitor import Monitor, Tally
 from shared.engine.ports import Outgoing, Position, Record, TopicPartition, Unavailable
 from shared.engine.service import Service
 from shared.engine.vocabulary import Entry, Row
@@ -32,6 +33,7 @@ from shared.engine.worker import Worker
 from shared.integration.adapter import Adapter
 from shared.integration.answering import Answering
 from shared.kernel.partition import home_partition
+from shared.operations.traces import Traces
 
 __all__ = ["Told", "World"]
 
@@ -65,17 +67,37 @@ class Told:
 class _Member:
     """One service of the world, in one process that owns every lane."""
 
-    def __init__(self, service: Service, log: MemoryLog, clock: MemoryClock, records: int, breaker_keys: int) -> None:
+    def __init__(
+        self,
+        service: Service,
+        log: MemoryLog,
+        clock: MemoryClock,
+        records: int,
+        breaker_keys: int,
+        monitor: Monitor,
+        traces: Traces | None,
+    ) -> None:
         self.service = service
+        self.monitor = monitor
         self.database = MemoryDatabase()
         self._log = log
         self._clock = clock
         self._records = records
         self._breaker = Breaker(breaker_keys, build="world")
+        self._traces = traces
         self.worker = self._new_worker()
 
     def _new_worker(self) -> Worker:
-        return Worker(self.service, self.database, self._log, self._clock, partitions=PARTITIONS, breaker=self._breaker)
+        return Worker(
+            self.service,
+            self.database,
+            self._log,
+            self._clock,
+            partitions=PARTITIONS,
+            breaker=self._breaker,
+            monitor=self.monitor,
+            tracer=self._traces,
+        )
 
     async def join(self) -> None:
         await self.worker.assign(range(PARTITIONS))
@@ -110,9 +132,9 @@ class _Member:
 class _Outsider:
     """One adapter of the world: answers what it has not answered, as the real one would on redelivery."""
 
-    def __init__(self, adapter: Adapter, log: MemoryLog, clock: MemoryClock) -> None:
+    def __init__(self, adapter: Adapter, log: MemoryLog, clock: MemoryClock, traces: Traces | None) -> None:
         self._adapter = adapter
-        self._answering = Answering(adapter, clock=clock, partitions=PARTITIONS, at_once=1)
+        self._answering = Answering(adapter, clock=clock, partitions=PARTITIONS, at_once=1, traces=traces)
         self._log = log
         self._offsets: dict[TopicPartition, int] = {}
 
@@ -131,7 +153,11 @@ class _Outsider:
 
 
 class World:
-    """Services and adapters over one log and one clock. ``records`` is the most one turn handles."""
+    """Services and adapters over one log and one clock. ``records`` is the most one turn handles.
+
+    ``monitor`` gives each service, by its name, whom it tells what it does; ``traces`` each service and adapter its
+    tracer, if it has one.
+    """
 
     def __init__(
         self,
@@ -140,11 +166,15 @@ class World:
         adapters: Iterable[Adapter] = (),
         records: int = 500,
         breaker_keys: int = 20,
+        monitor: Callable[[str], Monitor] = lambda _: Tally(),
+        traces: Callable[[str], Traces | None] = lambda _: None,
     ) -> None:
         self.clock = MemoryClock(start)
         self.log = MemoryLog(self.clock)
         self._records = records
         self._breaker_keys = breaker_keys
+        self._monitor = monitor
+        self._traces = traces
         self._topics = {f"{service.name}.{kind}" for service in services for kind in ("commands", "events", "dlq")}
         self._topics |= {topic for service in services for topic in service.topics}
         for topic in sorted(self._topics):
@@ -157,7 +187,7 @@ class World:
 
     def admit(self, adapter: Adapter) -> World:
         """Let an adapter take part; it answers whatever is on the log."""
-        self._outsiders.append(_Outsider(adapter, self.log, self.clock))
+        self._outsiders.append(_Outsider(adapter, self.log, self.clock, self._traces(adapter.name)))
         return self
 
     async def start(self) -> World:
@@ -171,7 +201,8 @@ class World:
         await self.members[service.name].join()
 
     def _member(self, service: Service, records: int) -> _Member:
-        return _Member(service, self.log, self.clock, records, self._breaker_keys)
+        monitor, traces = self._monitor(service.name), self._traces(service.name)
+        return _Member(service, self.log, self.clock, records, self._breaker_keys, monitor, traces)
 
     # ------------------------------------------------------------------ what happens
 

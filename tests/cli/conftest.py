@@ -1,4 +1,4 @@
-"""A sandbox started by the command line itself, once for the session, and the constants stories in memory need."""
+"""A sandbox started by the command line itself, once for all tests of the command line."""
 
 from __future__ import annotations
 
@@ -43,7 +43,7 @@ class Houfu:
         return json.loads(done.stdout)
 
 
-@pytest.fixture(scope="session")
+@pytest.fixture(scope="package")
 def houfu(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Houfu]:
     """A running sandbox, Monday 1 March 2027 in the morning, two replicas of billing."""
     command = Houfu(tmp_path_factory.mktemp("sandbox"))

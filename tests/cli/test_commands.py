@@ -4,19 +4,35 @@ from __future__ import annotations
 
 import json
 import os
+import re
 from datetime import datetime
 from pathlib import Path
 from uuid import UUID, uuid4
 
+import httpx
 import pytest
 
 from shared.cli.access import access_of
 from shared.cli.console import Complaint
-from shared.contracts.checkout import ApplyForAccount
+from shared.contracts.checkout import ApplyForAccount, PlaceOrder
 from shared.contracts.envelope import Envelope, parse_instant
 from shared.drivers.kafka import KafkaLog
 from shared.engine.ports import Outgoing
+from shared.operations.house import service_names
+from shared.operations.stories import STORIES
 from tests.cli.conftest import Houfu
+
+DEMO_TIMEOUT_S = 300
+
+SERVICES = {"checkout", "billing", "refunds", "notify"}
+
+TOLD = {
+    "a": {"order_accepted", "plan_opened", "collection_requested", "report_collection", "plan_settled", "notice_sent"},
+    "d2": {"return_opened", "refund_allocated", "payout_requested", "report_payout", "refund_completed", "notice_sent"},
+}
+"""What an order's story must at least tell, by the story's name."""
+
+DEADLINES = {"a": "COLLECT", "d2": "REVIEW"}
 
 
 def application(buyer: str) -> str:
@@ -37,11 +53,11 @@ def test_status_tells_programs_where_everything_is(houfu: Houfu) -> None:
     status = houfu.json("status")
     assert status["phase"] == "ready"
     assert status["clock"]["kind"] == "movable"
-    assert {one["name"] for one in status["replicas"]} == {"checkout", "billing", "sandbox-provider"}
+    assert {one["name"] for one in status["replicas"]} == {*SERVICES, "sandbox-provider", "smtp", "mail"}
     assert len([one for one in status["replicas"] if one["name"] == "billing"]) == 2
     assert all(one["pid"] and one["port"] for one in status["replicas"])
-    assert set(status["dsns"]) == {"checkout", "billing"}
-    assert set(status["lag"]) >= {"checkout", "billing"}
+    assert set(status["dsns"]) == SERVICES
+    assert set(status["lag"]) >= SERVICES
     assert "business time" in houfu("status").stdout
 
 
@@ -68,19 +84,60 @@ def test_a_repeated_id_has_no_second_effect(houfu: Houfu, tmp_path: Path) -> Non
     assert (seen.count("→ ApplyForAccount"), seen.count("● AccountApplied")) == (2, 1)
 
 
-def test_the_demo_tells_its_stories_and_every_outcome_is_the_expected_one(houfu: Houfu) -> None:
-    done = houfu("demo", timeout_s=240)
+@pytest.fixture(scope="module")
+def demo(houfu: Houfu) -> str:
+    """What the demo showed on this sandbox."""
+    done = houfu("demo", timeout_s=DEMO_TIMEOUT_S)
     assert done.returncode == 0, done.stdout + done.stderr
-    assert done.stdout.count("as expected") == 5
-    assert "✗" not in done.stdout
-    [buyer] = {word for word in done.stdout.split() if word.startswith("demo-a-")}
-    story = houfu.json("trace", f"{buyer}-order")
-    names = [one["type"].split(".")[2] for one in story]
-    assert names[0] == "place_order"
-    assert {"order_accepted", "plan_opened", "collection_requested", "report_collection", "plan_settled"} <= set(names)
-    assert any(one.get("deadline") == "COLLECT" for one in story)
-    tree = houfu("trace", f"{buyer}-order").stdout
-    assert "⏰ COLLECT" in tree
+    return done.stdout
+
+
+def buyer_of(demo: str, narrator: str) -> str:
+    """The buyer of one of the demo's stories."""
+    [buyer] = {word for word in demo.split() if re.fullmatch(f"demo-{narrator}-[0-9a-f]+", word)}
+    return buyer
+
+
+def test_the_demo_tells_its_stories_and_every_outcome_is_the_expected_one(demo: str) -> None:
+    assert demo.count("as expected") == len(STORIES)
+    assert "✗" not in demo
+
+
+def test_the_demo_closes_with_the_inbox_and_a_mail_as_it_arrived(demo: str) -> None:
+    closing = demo.partition("What the buyer was told")[2]
+    assert "Your refund of CN¥129.00 is complete" in closing
+    assert "退款已全部完成" in closing
+
+
+@pytest.mark.parametrize("narrator", ["a", "d2"])
+def test_an_orders_story_is_told_over_the_services_and_both_adapters(houfu: Houfu, demo: str, narrator: str) -> None:
+    order = f"{buyer_of(demo, narrator)}-order"
+    story = houfu.json("trace", order)
+    assert story[0]["type"] == PlaceOrder.TYPE
+    assert {one["type"].split(".")[1] for one in story} == (SERVICES if narrator == "d2" else SERVICES - {"refunds"})
+    assert {one["source"] for one in story} >= {"https://provider.sandbox.invalid", "/houfu/adapters/smtp"}
+    assert {one["type"].split(".")[2] for one in story} >= TOLD[narrator]
+    assert any(one.get("deadline") == DEADLINES[narrator] for one in story)
+    assert f"⏰ {DEADLINES[narrator]}" in houfu("trace", order).stdout
+
+
+def test_the_mail_of_a_sandbox_is_shown_to_people_and_programs(houfu: Houfu, demo: str) -> None:
+    buyer = buyer_of(demo, "d2")
+    (youngest,) = houfu.json("sandbox", "mail", "--to", buyer)
+    assert youngest["recipient"] == f"{buyer}@sandbox.invalid"
+    assert youngest["subject"] in houfu("sandbox", "mail", "--to", buyer).stdout
+    assert houfu("sandbox", "mail", "--to", "nobody").stdout.strip() == "no mail"
+
+
+def test_a_token_opens_its_own_views_and_no_other(houfu: Houfu, demo: str) -> None:
+    buyer = buyer_of(demo, "d2")
+    [port] = {one["port"] for one in houfu.json("status")["replicas"] if one["name"] == "refunds"}
+    headers = {"Authorization": f"Bearer {houfu.json('sandbox', 'token', '--scope', f'buyer:{buyer}')['token']}"}
+    with httpx.Client(base_url=f"http://127.0.0.1:{port}", headers=headers, trust_env=False) as refunds:
+        (case,) = refunds.get(f"/buyers/{buyer}/returns").json()["items"]
+        assert case["outcome"] == "REFUNDED"
+        assert refunds.get("/buyers/somebody-else/returns").status_code == 403
+    assert "is no scope" in refused(houfu, "sandbox", "token", "--scope", "everything")
 
 
 def test_time_goes_on_and_never_back(houfu: Houfu) -> None:
@@ -99,14 +156,12 @@ def test_a_payment_proof_is_signed_for_the_sandbox(houfu: Houfu) -> None:
 
 
 def test_migrating_again_changes_nothing(houfu: Houfu) -> None:
-    assert houfu.json("migrate") == {"checkout": [], "billing": [], "topics": []}
+    assert houfu.json("migrate") == {name: [] for name in (*SERVICES, "topics")}
 
 
 def test_lines_run_and_can_be_told_to(houfu: Houfu) -> None:
-    assert {name: one["stopped"] for name, one in houfu.json("line", "status").items()} == {
-        "checkout": False,
-        "billing": False,
-    }
+    stopped = {name: one["stopped"] for name, one in houfu.json("line", "status").items()}
+    assert stopped == dict.fromkeys(SERVICES, False)
     assert houfu("line", "resume", "billing").returncode == 0
     assert "there is no service loans" in refused(houfu, "line", "resume", "loans")
 
@@ -157,13 +212,13 @@ def test_a_cluster_is_named_by_the_environment(monkeypatch: pytest.MonkeyPatch) 
     for name in [name for name in os.environ if name.startswith("HOUFU_")]:
         monkeypatch.delenv(name)
     monkeypatch.setenv("HOUFU_KAFKA_BOOTSTRAP", "kafka:9092")
-    with pytest.raises(Complaint, match="HOUFU_CHECKOUT_DSN, HOUFU_BILLING_DSN"):
+    with pytest.raises(Complaint, match="HOUFU_BILLING_DSN, HOUFU_CHECKOUT_DSN"):
         access_of(None)
-    for name in ("CHECKOUT", "BILLING"):
-        monkeypatch.setenv(f"HOUFU_{name}_DSN", f"postgresql://{name}")
+    for name in service_names():
+        monkeypatch.setenv(f"HOUFU_{name.upper()}_DSN", f"postgresql://{name}")
     access = access_of(None)
     assert (access.bootstrap, access.clock) == ("kafka:9092", "system")
-    assert access.dsns["billing"] == "postgresql://BILLING"
+    assert access.dsns["billing"] == "postgresql://billing"
     monkeypatch.setenv("HOUFU_CLOCK", "sundial")
     with pytest.raises(Complaint, match="HOUFU_CLOCK"):
         access_of(None)

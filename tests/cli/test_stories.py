@@ -2,29 +2,28 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterator, Sequence
+from collections.abc import AsyncIterator, Iterator, Sequence
 from datetime import UTC, datetime, timedelta
+from pathlib import Path
 
 import pytest
 
-import services.billing.handlers
-import services.checkout.handlers  # noqa: F401 - importing them registers them
-from services.billing.service import billing
-from services.checkout.rules.proof import PaymentProofs
 from services.checkout.rules.proof import Purchase as Proven
 from services.checkout.service import checkout
-from shared.contracts.billing import BillPaid, CollectionRequested
+from services.notify.adapters.smtp import Mail, SmtpSettings, send_mail
+from shared.contracts.billing import BillPaid
 from shared.contracts.message import Command
+from shared.contracts.notify import DeliveryRequested
 from shared.integration.adapter import Adapter
-from shared.integration.sandbox import collect
-from shared.kernel.calendar import Calendar
+from shared.integration.resolver import SandboxResolver
+from shared.local.mail import mails, serve_mail
+from shared.operations.scene import Purchase
 from shared.operations.sightings import Moment
-from shared.operations.stories import STORIES, Check, Expect, Purchase, Story, Teller
+from shared.operations.stories import STORIES, Check, Expect, Story, Teller
 from shared.testing.world import World
+from tests.journeys.town import CALENDAR, PROOFS, SERVICES, provider_of
 
 MORNING = datetime(2027, 3, 1, 1, 0, tzinfo=UTC)
-CALENDAR = Calendar("Asia/Shanghai", "CN-WEEKENDS")
-PROOFS = PaymentProofs("a secret of the tests, long enough to sign")
 PAID = BillPaid.model_validate(
     {"buyer_id": "b", "bill_id": "b:o", "paid_on": MORNING.date(), "due_on": MORNING.date(), "max_dpd": 0}
 )
@@ -52,9 +51,10 @@ class WorldStage:
 
 @pytest.fixture(autouse=True)
 def constants() -> Iterator[None]:
-    before = {service: dict(service.resources) for service in (checkout, billing)}
-    checkout.provide(PROOFS, CALENDAR)
-    billing.provide(CALENDAR)
+    before = {service: dict(service.resources) for service in SERVICES}
+    checkout.provide(PROOFS)
+    for service in SERVICES:
+        service.provide(CALENDAR)
     yield
     for service, resources in before.items():
         service.resources.clear()
@@ -66,18 +66,39 @@ def prove(purchase: Purchase, now: datetime) -> str:
     return PROOFS.sign(proven, now)
 
 
-async def a_stage() -> WorldStage:
-    provider = Adapter("sandbox-provider", source="/provider")
-    provider.on(CollectionRequested)(collect)
-    return WorldStage(await World(checkout, billing, start=MORNING, adapters=[provider]).start())
+@pytest.fixture
+async def postman(tmp_path: Path) -> AsyncIterator[Adapter]:
+    """The mail adapter as it ships, sending to a real server that keeps what it gets in ``tmp_path``."""
+    async with serve_mail(tmp_path) as port:
+        settings = SmtpSettings(
+            host="127.0.0.1", port=port, security="none", sender="notices@houfu.invalid", contacts="sandbox:"
+        )
+        adapter = Adapter("smtp", source="/smtp")
+        adapter.on(DeliveryRequested, channel="EMAIL")(send_mail)
+        yield adapter.provide(Mail(settings, SandboxResolver(), "Asia/Shanghai"))
+
+
+async def a_stage(postman: Adapter) -> WorldStage:
+    world = World(*SERVICES, start=MORNING)
+    return WorldStage(await world.admit(provider_of(world.log)).admit(postman).start())
 
 
 @pytest.mark.parametrize("story", STORIES, ids=lambda story: story.name)
-async def test_the_story_ends_as_expected(story: Story) -> None:
-    teller = Teller(await a_stage(), prove, mark="t")
+async def test_the_story_ends_as_expected_and_its_buyer_has_mail(
+    story: Story, postman: Adapter, tmp_path: Path
+) -> None:
+    teller = Teller(await a_stage(postman), prove, mark="t")
     await teller.prologue()
     failed = [check for check in await teller.tell(story) if not check.holds]
     assert failed == [], [moment.message for moment in await teller.history(story)]
+    assert {mail.recipient for mail in mails(tmp_path)} == {f"{teller.buyer_of(story.name)}@sandbox.invalid"}
+
+
+async def test_stories_told_side_by_side_end_as_they_do_one_by_one(postman: Adapter) -> None:
+    teller = Teller(await a_stage(postman), prove, mark="t")
+    await teller.prologue()
+    await teller.tell_together(STORIES)
+    assert [check for story in STORIES for check in await teller.checks(story) if not check.holds] == []
 
 
 def test_an_expectation_counts_the_events_whose_fields_have_its_values() -> None:

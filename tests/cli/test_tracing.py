@@ -56,6 +56,22 @@ def test_what_caused_a_message_of_the_order_belongs_to_it() -> None:
     assert story_of("o-2", "b-1", [OTHER, swept, closed]) == [OTHER, swept, closed]
 
 
+def test_what_comes_back_of_an_order_belongs_to_it() -> None:
+    opened = seen(8, "refunds.return_opened", {"order_id": "o-1", "case_id": "c-1"})
+    posted = seen(9, "refunds.report_return_shipment", {"case_id": "c-1"})
+    approved = seen(10, "refunds.refund_approved", {"order_id": "o-1", "refund_id": "c-1:r1"})
+    paid = seen(11, "refunds.report_payout", {"refund_id": "c-1:r1"})
+    assert story_of("o-1", "b-1", [opened, posted, approved, paid]) == [opened, posted, approved, paid]
+
+
+def test_what_a_message_brought_about_belongs_to_it_to_the_last_effect() -> None:
+    """Also where an effect bears the same millisecond as its cause and sorts before it, as topics do."""
+    asked = seen(8, "notify.delivery_requested", {"notice_id": "n-1"}, cause=1)
+    reported = seen(9, "notify.report_notice_delivery", {"notice_id": "n-1"}, cause=8)
+    sent = seen(0, "notify.notice_sent", {"notice_id": "n-1"}, cause=9)
+    assert story_of("o-1", "b-1", [PLACED, asked, reported, sent]) == [sent, PLACED, asked, reported]
+
+
 def test_a_message_written_twice_is_told_once() -> None:
     assert story_of("o-1", "b-1", [PLACED, PLACED]) == [PLACED]
 

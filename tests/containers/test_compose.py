@@ -31,8 +31,9 @@ from shared.operations.house import service_names
 ROOT = Path(__file__).parents[2]
 BUILD_TIMEOUT_S = 900
 COMMAND_TIMEOUT_S = 240
+DEMO_TIMEOUT_S = 600
 REBALANCE_TIMEOUT_S = 60
-OURS = (*service_names(), "sandbox-provider")
+OURS = (*service_names(), "sandbox-provider", "smtp")
 
 
 def example() -> dict[str, str]:
@@ -74,13 +75,20 @@ class System:
         assert done.returncode == 0, done.stderr + self.compose("logs", "--tail", "20").stdout
         return done.stdout
 
-    def houfu(self, *words: str, given: str | None = None) -> str:
+    @property
+    def mailpit(self) -> str:
+        """Where the sandbox's mail is shown."""
+        return f"http://127.0.0.1:{self.settings['HOUFU_MAILPIT_PORT']}"
+
+    def houfu(self, *words: str, given: str | None = None, timeout_s: float = COMMAND_TIMEOUT_S) -> str:
         """What ``houfu`` on this machine wrote; it knows the system by its environment alone."""
-        access = {"HOUFU_KAFKA_BOOTSTRAP": f"127.0.0.1:{self.settings['HOUFU_KAFKA_PORT']}"} | {
-            f"HOUFU_{name.upper()}_DSN": self.dsn(name) for name in service_names()
-        }
+        access = {
+            "HOUFU_KAFKA_BOOTSTRAP": f"127.0.0.1:{self.settings['HOUFU_KAFKA_PORT']}",
+            "HOUFU_MAILPIT_URL": self.mailpit,
+            "HOUFU_NOTIFY_URL": self.page("notify"),
+        } | {f"HOUFU_{name.upper()}_DSN": self.dsn(name) for name in service_names()}
         command = (sys.executable, "-m", "shared.cli.main", *words)
-        done = run(*command, env={**self.settings, **access}, given=given)
+        done = run(*command, env={**self.settings, **access}, given=given, timeout_s=timeout_s)
         assert done.returncode == 0, done.stderr
         return done.stdout
 
@@ -93,6 +101,11 @@ class System:
         ids = self.composed("ps", "--all", "--quiet", service).split()
         described: list[dict[str, Any]] = json.loads(run("docker", "inspect", *ids, env={}).stdout)
         return described
+
+    def page(self, service: str) -> str:
+        """Where the first replica of a service answers."""
+        (port,) = self.containers(service)[0]["NetworkSettings"]["Ports"]["8000/tcp"][:1]
+        return f"http://127.0.0.1:{port['HostPort']}"
 
     def lanes(self, service: str) -> list[list[int]]:
         """The lanes that each replica of a service says are its own."""
@@ -179,6 +192,15 @@ def test_a_movable_clock_begins_where_it_was_told(system: System) -> None:
     assert system.houfu("clock", "show").startswith("2027-03-01 09:00:00")
 
 
+def test_the_demo_is_told_and_its_notices_are_mailed(system: System) -> None:
+    """Over four services, both adapters and a mail server of another make."""
+    told = system.houfu("demo", timeout_s=DEMO_TIMEOUT_S)
+    assert "NOT as expected" not in told
+    mails = json.load(build_opener(ProxyHandler({})).open(f"{system.mailpit}/api/v1/messages", timeout=10))
+    assert mails["total"] > 0
+    assert "What the buyer was told" in told
+
+
 def test_two_replicas_share_the_lanes(system: System) -> None:
     system.composed("up", "--detach", "--wait", "--no-recreate", "--scale", "billing=2")
     until = time.monotonic() + REBALANCE_TIMEOUT_S
@@ -206,7 +228,7 @@ def test_our_processes_have_no_privilege_and_a_root_they_cannot_write(system: Sy
 
 
 def test_nothing_listens_beyond_this_machine(system: System) -> None:
-    for service in (*OURS, "kafka", "postgres"):
+    for service in (*OURS, "kafka", "postgres", "mailpit"):
         for container in system.containers(service):
             published = [place for places in container["NetworkSettings"]["Ports"].values() for place in places or ()]
             assert {place["HostIp"] for place in published} <= {"127.0.0.1"}
@@ -214,6 +236,7 @@ def test_nothing_listens_beyond_this_machine(system: System) -> None:
 
 def test_the_services_stop_as_told_and_go_on_where_they_were(system: System) -> None:
     system.composed("stop", *OURS)
-    assert [one["State"]["ExitCode"] for service in OURS for one in system.containers(service)] == [0, 0, 0, 0]
+    ends = {service: [one["State"]["ExitCode"] for one in system.containers(service)] for service in OURS}
+    assert {code for codes in ends.values() for code in codes} == {0}, ends
     system.composed("up", "--detach", "--wait")
     system.houfu("settled")

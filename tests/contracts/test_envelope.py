@@ -11,6 +11,8 @@ from hypothesis import strategies as st
 
 from shared.contracts.envelope import HEADER_MAX, Envelope, EnvelopeInvalid, Headers, format_instant, parse_instant
 
+TRACE = "00-0af7651916cd43dd8448eb211c80319c-b7ad6b7169203331-01"
+
 PLAIN = st.text(st.characters(codec="utf-8", exclude_categories=("C", "Z")), min_size=1, max_size=40)
 INSTANTS = st.datetimes(datetime(1970, 1, 1), datetime(9000, 1, 1), timezones=st.just(UTC))  # noqa: DTZ001
 ENVELOPES = st.builds(
@@ -25,7 +27,7 @@ ENVELOPES = st.builds(
     causation_id=st.none() | PLAIN,
     deadline=st.none() | PLAIN,
     tenant=PLAIN,
-    traceparent=st.none() | PLAIN,
+    traceparent=st.none() | st.from_regex(r"00-[1-9a-f][0-9a-f]{31}-[1-9a-f][0-9a-f]{15}-[0-9a-f]{2}", fullmatch=True),
 )
 
 OUTCOMES = {
@@ -101,7 +103,8 @@ def test_we_read_the_headers_of_the_official_package(envelope: Envelope) -> None
 @given(
     st.lists(
         st.tuples(
-            st.sampled_from([name for name, _ in some_headers()] + ["ce_partitionkey", "traceparent"]) | st.text(),
+            st.sampled_from([name for name, _ in some_headers()] + ["ce_partitionkey", "traceparent", "ce_traceparent"])
+            | st.text(),
             st.none() | st.binary() | st.text().map(str.encode),
         )
     ),
@@ -172,8 +175,37 @@ def test_what_an_integrator_may_leave_out_has_a_meaning() -> None:
 
 
 def test_the_trace_context_is_taken_from_either_header() -> None:
-    assert Envelope.parse(some_headers(ce_traceparent=b"00-a"), b"b-1").traceparent == "00-a"
-    assert Envelope.parse(some_headers(traceparent=b"00-b"), b"b-1").traceparent == "00-b"
+    for name in ("traceparent", "ce_traceparent"):
+        assert Envelope.parse(some_headers(**{name: TRACE.encode()}), b"b-1").traceparent == TRACE
+    both = some_headers(traceparent=TRACE.encode(), ce_traceparent=TRACE.replace("b7ad", "b7ae").encode())
+    assert Envelope.parse(both, b"b-1").traceparent == TRACE
+    repaired = some_headers(traceparent=b"nonsense", ce_traceparent=TRACE.encode())
+    assert Envelope.parse(repaired, b"b-1").traceparent == TRACE
+
+
+@pytest.mark.parametrize(
+    "malformed",
+    [
+        b"",
+        b"\xff\x00",
+        b"00-trace",
+        TRACE.upper().encode(),
+        TRACE.encode() + b"-more",
+        TRACE.encode() + b"\n",
+        b"ff" + TRACE[2:].encode(),
+        b"00-" + b"0" * 32 + TRACE[35:].encode(),
+        TRACE[:36].encode() + b"0" * 16 + b"-01",
+        b"01" + TRACE[2:].encode() + b"-" + b"x" * 5000,
+    ],
+)
+def test_a_malformed_trace_context_is_as_if_there_were_none(malformed: bytes) -> None:
+    for name in ("traceparent", "ce_traceparent"):
+        assert Envelope.parse(some_headers(**{name: malformed}), b"b-1").traceparent is None
+
+
+def test_a_trace_context_of_a_later_version_is_handed_on_as_it_is() -> None:
+    later = "01" + TRACE[2:] + "-what.comes.later"
+    assert Envelope.parse(some_headers(traceparent=later.encode()), b"b-1").traceparent == later
 
 
 def test_one_id_has_one_form() -> None:

@@ -13,6 +13,7 @@ from shared.contracts import billing, checkout
 from shared.engine.service import Service
 from shared.operations.applications import Application
 from shared.operations.asyncapi import to_yaml
+from shared.operations.metrics import CATALOGUE
 from shared.operations.reference import IncompatibleChange, export, stale
 from shared.operations.schemas import published_messages
 
@@ -142,6 +143,16 @@ def test_a_link_within_the_page_has_a_target(written: Path) -> None:
     for name in ("Terms", "OrderLine", "Instalment", "ReturnTerms"):
         assert f"[{name}](#{name.lower()})" in page
         assert f"### {name}\n" in structures
+
+
+def test_every_metric_is_on_its_page_in_the_order_of_the_catalogue(written: Path) -> None:
+    page = (written / "metrics.md").read_text("utf-8")
+    sections = page.split("\n## ")[1:]
+    assert [section.partition("\n")[0] for section in sections] == [metric.name for metric in CATALOGUE]
+    for section, metric in zip(sections, CATALOGUE, strict=True):
+        assert f"| [{metric.name}](#{metric.name}) | {metric.kind} | {metric.unit} | {metric.of} |" in page
+        assert f"| Meaning | {metric.meaning} |\n| What to do | {metric.remedy} |" in section
+        assert all(f"Label `{label.name}`" in section for label in metric.labels)
 
 
 def test_yaml_says_exactly_what_the_data_says() -> None:

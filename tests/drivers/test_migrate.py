@@ -71,6 +71,27 @@ def test_a_later_revision_is_pending_until_it_is_applied(empty: str, tmp_path: P
     assert migrate(empty, SCHEMA, [tmp_path]) == ["shop_0002"]
 
 
+def test_a_file_of_sql_is_a_revision_and_its_first_line_says_what_it_brings(empty: str, tmp_path: Path) -> None:
+    (tmp_path / "shop_0001.sql").write_text("-- Shops: at last\nCREATE TABLE shop (id text CHECK (id LIKE 'a:b%'))")
+    revision(tmp_path, "shop_0002", "shop_0001", "ALTER TABLE shop ADD name text")
+    (tmp_path / "shop_0003.sql").write_text("-- Towns.\nCREATE TABLE town (id text);\nALTER TABLE shop ADD town text")
+    assert pending(empty, SCHEMA, [tmp_path])[1:] == [
+        "shop_0001: Shops: at last",
+        "shop_0002: Something new.",
+        "shop_0003: Towns.",
+    ]
+    assert migrate(empty, SCHEMA, [tmp_path])[1:] == ["shop_0001", "shop_0002", "shop_0003"]
+    assert {"shop", "town"} <= tables(empty)
+    with psycopg.connect(empty) as connection, pytest.raises(psycopg.errors.CheckViolation):
+        connection.execute(f"INSERT INTO {SCHEMA}.shop VALUES ('ab')")
+
+
+def test_a_file_of_sql_that_does_not_say_what_it_brings_is_refused(empty: str, tmp_path: Path) -> None:
+    (tmp_path / "shop_0001.sql").write_text("CREATE TABLE shop (id text)")
+    with pytest.raises(MigrationRefused, match=r"shop_0001\.sql does not say in its first line what it brings"):
+        pending(empty, SCHEMA, [tmp_path])
+
+
 def test_a_run_that_fails_leaves_nothing_behind(empty: str, tmp_path: Path) -> None:
     revision(tmp_path, "shop_0001", None, "CREATE TABLE shop (id text)")
     revision(tmp_path, "shop_0002", "shop_0001", "ALTER TABLE shoe ADD name text")

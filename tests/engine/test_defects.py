@@ -2,13 +2,25 @@
 
 from __future__ import annotations
 
-from collections.abc import Awaitable, Callable
+from collections.abc import Awaitable, Callable, Iterator
 from datetime import UTC, datetime
 
 from shared.contracts.envelope import Envelope
+from shared.contracts.fields import ChosenId
+from shared.contracts.message import Event
+from shared.engine.service import Service, Yielded
 from shared.kernel.partition import home_partition
 from shared.testing.world import PARTITIONS, World
-from tests.engine.till import OpenAccount, ParcelSent, SendParcel, SetTariff, till
+from tests.engine.till import (
+    OpenAccount,
+    ParcelDone,
+    ParcelSent,
+    ParcelWeighed,
+    SendParcel,
+    SetTariff,
+    TillRejected,
+    till,
+)
 
 NOON = datetime(2027, 3, 1, 4, tzinfo=UTC)
 SAME = "11111111-1111-4111-8111-111111111111"
@@ -65,3 +77,26 @@ async def test_law_2_the_answer_to_a_malformed_command_leaves_in_its_place() -> 
     small, large = [await types(await in_turns_of(n, tell)) for n in (1, 500)]
     assert small == ["account_opened", "till_rejected", "parcel_sent"]
     assert large == small
+
+
+class PostageSettled(Event, service="franking", subject="parcel_id"):
+    buyer_id: ChosenId
+    parcel_id: ChosenId
+
+
+franking = Service("franking", rejected=TillRejected, emits=(PostageSettled,))
+
+
+@franking.on(ParcelWeighed)
+def settle_postage(weighed: ParcelWeighed) -> Iterator[Yielded]:
+    yield PostageSettled(buyer_id=weighed.buyer_id, parcel_id=weighed.parcel_id)
+
+
+async def test_law_1_two_services_that_answer_one_event_never_share_an_id() -> None:
+    """Whoever reads both would take the second for a repetition of the first, and lose it."""
+    world = await World(till, franking, start=NOON).start()
+    await world.tell(ANN, sending("p1"), ParcelWeighed(buyer_id="ann", parcel_id="p1", weight=3))
+    answers = [one for one in await world.told() if isinstance(one.message, ParcelDone | PostageSettled)]
+    assert len(answers) == 2
+    assert len({one.envelope.id for one in answers}) == 2
+    assert len({one.envelope.causation_id for one in answers}) == 1

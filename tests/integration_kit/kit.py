@@ -12,6 +12,7 @@ from shared.contracts.message import Message
 from shared.engine.ports import Outgoing, Record, Unavailable
 from shared.kernel.partition import home_partition
 
+TRACE = "00-0af7651916cd43dd8448eb211c80319c-b7ad6b7169203331-01"
 NOON = datetime(2027, 3, 19, 6, 0, tzinfo=UTC)
 PARTITIONS = 12
 
@@ -43,7 +44,7 @@ def enveloped(message: Message, message_id: str | None = None) -> Envelope:
         subject=str(getattr(message, message.SUBJECT)),
         key=message.key,
         correlation_id="c-1",
-        traceparent="00-trace",
+        traceparent=TRACE,
     )
 
 

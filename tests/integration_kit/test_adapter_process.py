@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import json
 import os
 import signal
 import subprocess
@@ -12,9 +13,10 @@ from contextlib import contextmanager
 from urllib.error import URLError
 from urllib.request import urlopen
 
-from shared.drivers.topics import create_topics
+from shared.drivers.topics import PARTITIONS, create_topics
 from shared.local.ports import free_port
 from shared.local.servers import Servers
+from shared.operations.house import service_names
 from shared.operations.settings import EXIT_MISCONFIGURED, EXIT_UNREACHABLE
 
 COMMAND = (sys.executable, "-m", "shared.integration.sandbox")
@@ -77,15 +79,21 @@ def test_an_unreachable_broker_is_named() -> None:
 
 
 async def test_it_tells_its_health_and_stops_in_time_when_told(servers: Servers) -> None:
-    await create_topics(servers.bootstrap)
+    await create_topics(servers.bootstrap, service_names())
     port = free_port()
     with running(servers.bootstrap, port) as process:
         until = time.monotonic() + PATIENCE_S
         while page(port, "/health/ready")[0] != 200 and time.monotonic() < until:
             time.sleep(0.1)  # noqa: ASYNC251 - nothing else runs here
-        assert page(port, "/health/live") == (200, "alive")
-        assert page(port, "/health/ready") == (200, "ready")
-        assert "houfu_adapter_events_total" in page(port, "/metrics")[1]
+        assert page(port, "/health/live") == (200, '{"service": "sandbox-provider", "live": true}')
+        status, said = page(port, "/health/ready")
+        assert (status, json.loads(said)["service"], json.loads(said)["trouble"]) == (200, "sandbox-provider", None)
+        assert json.loads(said)["lanes"] == list(range(PARTITIONS))
+        counted = page(port, "/metrics")[1]
+        assert 'houfu_ready{service="sandbox-provider"} 1.0' in counted
+        assert 'houfu_adapter_events_total{outcome="failed",service="sandbox-provider"} 0.0' in counted
+        assert 'houfu_adapter_in_flight{service="sandbox-provider"}' in counted
+        assert 'houfu_build_info{build="' in counted
         assert page(port, "/nothing")[0] == 404
         process.send_signal(signal.SIGTERM)
         assert process.wait(timeout=15) == 0

@@ -18,7 +18,7 @@ from shared.integration.outbound import Outbound
 from shared.integration.sandbox import collect
 from shared.integration.tally import Outcome
 from shared.kernel.ids import derived_id
-from tests.integration_kit.kit import NOON, Letterbox, StandingClock, outgoing, record_of, requested
+from tests.integration_kit.kit import NOON, TRACE, Letterbox, StandingClock, outgoing, record_of, requested
 
 EVENT_ID = "0b6cb2f6-9f0c-4b7e-8f0a-0d3c3f6a1c55"
 
@@ -43,9 +43,9 @@ async def answered(given: Answering) -> list[Outgoing]:
 async def test_an_answer_names_its_cause_and_carries_its_correlation_and_trace() -> None:
     [sent] = await answered(answering(collect))
     envelope = Envelope.parse(sent.headers, sent.key.encode())
-    assert envelope.id == derived_id(EVENT_ID, 0)
+    assert envelope.id == derived_id("https://psp.example", EVENT_ID, 0)
     assert (envelope.causation_id, envelope.correlation_id) == (EVENT_ID, "c-1")
-    assert envelope.traceparent == "00-trace"
+    assert envelope.traceparent == TRACE
     assert (envelope.type, envelope.source) == (ReportCollection.TYPE, "https://psp.example")
     assert envelope.time == NOON
     assert sent.topic == "billing.commands"
@@ -81,7 +81,7 @@ async def test_an_answer_that_raises_sends_nothing_of_what_it_yielded_and_is_cou
     given = answering(broken)
     assert await answered(given) == []
     assert given.tally.of(Outcome.FAILED) == 1
-    assert b'outcome="failed"} 1.0' in given.tally.exposition()
+    assert b'houfu_adapter_events_total{outcome="failed",service="psp"} 1.0' in given.tally.meters.exposition()
 
 
 async def test_an_answer_that_yields_anything_but_a_command_has_failed() -> None:

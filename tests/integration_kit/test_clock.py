@@ -15,6 +15,7 @@ from shared.drivers.kafka import KafkaLog
 from shared.drivers.topics import create_topics
 from shared.engine.ports import Unavailable
 from shared.local.servers import Servers
+from shared.operations.house import service_names
 from shared.operations.remote import set_time
 
 BROKER = datetime(2026, 11, 1, tzinfo=UTC)
@@ -74,7 +75,7 @@ async def test_without_a_broker_the_clock_does_not_start() -> None:
 @pytest.fixture
 async def advanced(servers: Servers) -> AsyncIterator[tuple[KafkaLog, datetime]]:
     """A log and a business time that the topic of these servers has just reached."""
-    await create_topics(servers.bootstrap)
+    await create_topics(servers.bootstrap, service_names())
     log = KafkaLog(servers.bootstrap)
     await set_time(log, MARCH)
     clock = FollowedClock(servers.bootstrap)

@@ -23,6 +23,7 @@ from shared.integration.runner import Runner
 from shared.integration.sandbox import collect
 from shared.kernel.ids import derived_id
 from shared.local.servers import Servers
+from shared.operations.house import service_names
 from tests.integration_kit.kit import outgoing, requested
 
 LOOK_EVERY_S = 0.05
@@ -91,7 +92,7 @@ async def ended(running: asyncio.Task[None]) -> None:
 
 @pytest.fixture
 async def town(servers: Servers) -> AsyncIterator[Town]:
-    await create_topics(servers.bootstrap)
+    await create_topics(servers.bootstrap, service_names())
     mark = f"t{uuid4().hex[:8]}"
     log = KafkaLog(servers.bootstrap)
     found = Town(servers.bootstrap, log, Adapter(f"psp-{mark}", source="/psp"), mark)
@@ -124,8 +125,8 @@ async def test_told_to_start_at_the_end_it_leaves_the_past_alone_and_remembers(t
     await town.answered()
     await ended(running)
     sent = await town.sent()
-    assert sorted(sent) == sorted(derived_id(one, 0) for one in later)
-    assert not {derived_id(one, 0) for one in past} & set(sent)
+    assert sorted(sent) == sorted(derived_id("/psp", one, 0) for one in later)
+    assert not {derived_id("/psp", one, 0) for one in past} & set(sent)
 
 
 async def test_each_event_is_answered_once_and_each_buyer_in_order(town: Town) -> None:
@@ -133,7 +134,7 @@ async def test_each_event_is_answered_once_and_each_buyer_in_order(town: Town) -
     running = town.run(Start.BEGINNING)
     await town.answered()
     await ended(running)
-    assert sorted(await town.sent()) == sorted(derived_id(one, 0) for one in ids)
+    assert sorted(await town.sent()) == sorted(derived_id("/psp", one, 0) for one in ids)
     for number in range(20):
         mine = [repayment for buyer, repayment in town.seen if buyer == f"{town.mark}-{number}"]
         assert mine == [f"r-{turn}" for turn in range(10)]
@@ -160,7 +161,7 @@ async def test_killed_before_it_committed_it_says_the_same_again_under_the_same_
     await ended(running)
     sent = await town.sent()
     assert len(sent) == 2 * len(ids)
-    assert set(sent) == {derived_id(one, 0) for one in ids}
+    assert set(sent) == {derived_id("/psp", one, 0) for one in ids}
 
 
 async def test_replicas_come_and_go_while_events_flow_and_nothing_is_lost(town: Town) -> None:
@@ -175,4 +176,4 @@ async def test_replicas_come_and_go_while_events_flow_and_nothing_is_lost(town: 
     ids += await town.ask(buyers=12, each=5, first=10)
     await town.answered()
     await ended(first)
-    assert set(await town.sent()) == {derived_id(one, 0) for one in ids}
+    assert set(await town.sent()) == {derived_id("/psp", one, 0) for one in ids}

@@ -6,7 +6,17 @@ import pytest
 
 from shared.contracts.billing import CollectionPending, CollectionRequested, ReportCollection
 from shared.contracts.message import Command
-from shared.integration.sandbox import Ledger, Verdict, collect, look_up, verdict
+from shared.contracts.refunds import PayoutRequested, ReportPayout
+from shared.integration.sandbox import (
+    Ledger,
+    Verdict,
+    collect,
+    look_up,
+    pay_out,
+    payout_verdict,
+    sandbox_provider,
+    verdict,
+)
 from tests.integration_kit.kit import NOON, enveloped, requested
 
 
@@ -46,7 +56,7 @@ async def asked(request: CollectionRequested | None, ask: int) -> list[Command]:
 def test_the_token_decides(token: str, attempt: int, looked_up: bool, outcome: str, decline: str | None) -> None:
     found = verdict(token, attempt, looked_up=looked_up)
     assert found is not None
-    assert (found.outcome, found.decline) == (outcome, decline)
+    assert (found.outcome, found.weight) == (outcome, decline)
 
 
 def test_a_silent_token_is_never_answered() -> None:
@@ -78,3 +88,56 @@ async def test_a_request_that_is_not_on_the_log_is_not_answered() -> None:
 
 def test_verdicts_are_values() -> None:
     assert verdict("tok_ok", 1, looked_up=False) == Verdict("SUCCEEDED")
+
+
+def payout(token: str = "tok_ok", attempt: int = 1, ask: int = 0, kind: str = "ORIGINAL_ROUTE") -> PayoutRequested:
+    return PayoutRequested.model_validate(
+        {
+            "buyer_id": "b-7",
+            "order_id": "o-1",
+            "merchant_id": "m-42",
+            "refund_id": "case-1:r1",
+            "case_id": "case-1",
+            "leg_id": "case-1:r1:2",
+            "payout_id": f"case-1:r1:2:{attempt}",
+            "currency": "CNY",
+            "kind": kind,
+            "amount": 1334,
+            "instrument": None if kind == "WALLET" else {"kind": "CARD", "token": token},
+            "ask": ask,
+        }
+    )
+
+
+@pytest.mark.parametrize(
+    ("token", "attempt", "asked_again", "outcome", "failure"),
+    [
+        ("tok_ok", 1, False, "SUCCEEDED", None),
+        ("", 1, False, "SUCCEEDED", None),
+        ("tok_payout_soft_once", 1, False, "FAILED", "SOFT"),
+        ("tok_payout_soft_once", 1, True, "FAILED", "SOFT"),
+        ("tok_payout_soft_once", 2, False, "SUCCEEDED", None),
+        ("tok_payout_hard", 3, False, "FAILED", "HARD"),
+        ("tok_payout_pending", 1, False, "PENDING", None),
+        ("tok_payout_pending", 1, True, "SUCCEEDED", None),
+    ],
+)
+def test_the_token_decides_about_a_payout(
+    token: str, attempt: int, asked_again: bool, outcome: str, failure: str | None
+) -> None:
+    found = payout_verdict(token, attempt, asked=asked_again)
+    assert (found.outcome, found.weight) == (outcome, failure)
+
+
+@pytest.mark.parametrize("kind", ["ORIGINAL_ROUTE", "WALLET"])
+async def test_a_leg_is_paid_under_the_ids_of_its_request(kind: str) -> None:
+    request = payout(kind=kind)
+    assert sandbox_provider.reaction_to(request) is not None
+    [report] = [one async for one in pay_out(request, enveloped(request))]
+    assert isinstance(report, ReportPayout)
+    assert (report.refund_id, report.payout_id, report.case_id) == ("case-1:r1", "case-1:r1:2:1", "case-1")
+    assert (report.outcome, report.occurred_at) == ("SUCCEEDED", NOON)
+
+
+def test_what_a_merchant_pays_outside_is_none_of_the_providers_business() -> None:
+    assert sandbox_provider.reaction_to(payout(kind="EXTERNAL")) is None

@@ -1,4 +1,4 @@
-"""The constants both services' handlers ask for, as long as a journey lasts."""
+"""The constants the services' handlers ask for, as long as a journey lasts."""
 
 from __future__ import annotations
 
@@ -6,16 +6,16 @@ from collections.abc import Iterator
 
 import pytest
 
-from services.billing.service import billing
 from services.checkout.service import checkout
-from tests.journeys.town import CALENDAR, PROOFS
+from tests.journeys.town import CALENDAR, PROOFS, SERVICES
 
 
 @pytest.fixture(autouse=True)
 def constants() -> Iterator[None]:
-    before = {service: dict(service.resources) for service in (checkout, billing)}
-    checkout.provide(PROOFS, CALENDAR)
-    billing.provide(CALENDAR)
+    before = {service: dict(service.resources) for service in SERVICES}
+    checkout.provide(PROOFS)
+    for service in SERVICES:
+        service.provide(CALENDAR)
     yield
     for service, resources in before.items():
         service.resources.clear()

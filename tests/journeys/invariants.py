@@ -9,23 +9,29 @@ from services.billing.service import billing
 from services.billing.state import Book, LedgerAccount, Plan, PlanStatus, Posting
 from services.checkout.service import checkout
 from services.checkout.state import Account, MerchantPair, Order, OrderStatus
-from shared.contracts.billing import DebtChanged, PlanOpened
+from services.refunds import state as returns
+from services.refunds.service import refunds
+from shared.contracts.billing import DebtChanged, PlanOpened, RefundAllocated, RepaymentAllocated
 from shared.contracts.checkout import CreditLineChanged, OrderAccepted
 from shared.contracts.envelope import Envelope, EnvelopeInvalid
 from shared.contracts.message import Event, Rejection
+from shared.contracts.refunds import PayoutRequested, RefundApproved
 from shared.testing.world import PARTITIONS, Told, World
+from tests.journeys.town import EVENTS, SERVICES
 
 OVER = (OrderStatus.CANCELLED, OrderStatus.EXPIRED, OrderStatus.DECLINED)
 
 
 async def assert_invariants(world: World) -> None:
-    """I-1, I-2, I-5, I-8, I-9 and I-11 over rows and topics of a world that has settled."""
+    """I-1 to I-5, I-7 to I-9 and I-11 over rows and topics of a world that has settled."""
     await assert_drained(world)
-    events = first_occurrences(await world.told("checkout.events", "billing.events"))
+    events = first_occurrences(await world.told(*EVENTS))
     assert_journal_balances(world.entries(billing, Posting))
     assert_plans_add_up(world.rows(billing, Plan))
     assert_accounts_add_up(world)
     assert_books_agree(world, events)
+    assert_nothing_comes_back_twice(world, events)
+    assert_no_cash_but_what_came_in(events)
     assert_events_fold_to_the_rows(world, events)
     assert_outcomes(await command_ids(world), events)
 
@@ -95,6 +101,47 @@ def assert_books_agree(world: World, events: Iterable[Told]) -> None:
     assert {buyer: receivable[buyer] for buyer in told} == told
 
 
+def assert_nothing_comes_back_twice(world: World, events: Iterable[Told]) -> None:
+    """I-3, I-7, I-9: no unit and no cent of an order is refunded twice; each refund is decided and allocated once."""
+    approved: Counter[tuple[str, str, int]] = Counter()
+    allocated: Counter[tuple[str, str, int]] = Counter()
+    for one in events:
+        match one.message:
+            case RefundApproved() as decision:
+                approved[decision.buyer_id, decision.refund_id, decision.amount] += 1
+            case RefundAllocated() as answer:
+                allocated[answer.buyer_id, answer.refund_id, answer.amount] += 1
+                assert sum(leg.amount for leg in answer.legs) + answer.unallocated == answer.amount
+    assert approved == allocated
+    assert set(approved.values()) <= {1}
+    for order in world.rows(refunds, returns.Order):
+        assert 0 <= order.refunded <= order.amount
+        for line in order.lines:
+            assert min(line.refunded_qty, line.open_qty) >= 0
+            assert line.refunded_qty + line.open_qty <= line.quantity
+            assert line.refunded <= line.goods + line.freight
+
+
+def assert_no_cash_but_what_came_in(events: Iterable[Told]) -> None:
+    """I-4: at every payout, what a buyer and an order got out is at most what a provider had taken."""
+    cash: Counter[str] = Counter()
+    of_order: Counter[tuple[str, str]] = Counter()
+    paid: set[tuple[str, str]] = set()
+    for one in sorted(events, key=lambda one: (one.envelope.time, isinstance(one.message, PayoutRequested))):
+        match one.message:
+            case RepaymentAllocated() as money if money.mode != "EXTERNAL":
+                cash[money.buyer_id] += money.amount
+                for part in money.allocations:
+                    of_order[money.buyer_id, part.order_id or ""] += part.amount
+            case PayoutRequested(kind="ORIGINAL_ROUTE" | "WALLET") as out if (out.buyer_id, out.leg_id) not in paid:
+                paid.add((out.buyer_id, out.leg_id))
+                cash[out.buyer_id] -= out.amount
+                assert cash[out.buyer_id] >= 0
+                if out.order_id is not None:
+                    of_order[out.buyer_id, out.order_id] -= out.amount
+                    assert of_order[out.buyer_id, out.order_id] >= 0
+
+
 def assert_events_fold_to_the_rows(world: World, events: Iterable[Told]) -> None:
     """I-8 for the credit line: whoever only listens knows score, limit, held and used; none was given beyond it."""
     lines: dict[str, CreditLineChanged] = {}
@@ -114,7 +161,7 @@ def assert_events_fold_to_the_rows(world: World, events: Iterable[Told]) -> None
 async def command_ids(world: World) -> set[str]:
     """The ids of every command whose envelope can be read, its body readable or not."""
     ids = set()
-    for topic in ("checkout.commands", "billing.commands"):
+    for topic in (f"{service.name}.commands" for service in SERVICES):
         for lane in range(PARTITIONS):
             for record in await world.log.read(topic, lane, 0, 1_000_000):
                 try:

@@ -1,28 +1,23 @@
-"""What both services know and have said, to be compared between two worlds or two moments of one."""
+"""What the services know and have said, to be compared between two worlds or two moments of one."""
 
 from __future__ import annotations
 
 from services.billing.service import billing
-from services.billing.state import Bill, Book, Plan, Posting, Repayment
-from services.checkout.service import checkout
-from services.checkout.state import Account, BillScore, MerchantPair, Order, Policy
+from services.billing.state import Posting
 from shared.testing.world import PARTITIONS, World
-
-STATE = {
-    checkout: (Account, MerchantPair, Order, BillScore, Policy),
-    billing: (Book, Plan, Bill, Repayment),
-}
+from tests.journeys.town import EVENTS, SERVICES
 
 
 def rows(world: World) -> list[object]:
-    """Every row of both services and the journal; entries of one cause stand in the order they were posted."""
+    """Every row of the services and the journal; entries of one cause stand in the order they were posted."""
     journal = sorted(world.entries(billing, Posting), key=lambda one: (one.cause_id, one.n))
-    return [row for service, kinds in STATE.items() for kind in kinds for row in world.rows(service, kind)] + [*journal]
+    kept = [row for service in SERVICES for kind in service.row_types for row in world.rows(service, kind)]
+    return [*kept, *journal]
 
 
 async def ids(world: World) -> set[tuple[str, str, str]]:
     """Every event that was ever published, by id, type and business time."""
-    told = await world.told("checkout.events", "billing.events")
+    told = await world.told(*EVENTS)
     return {(one.envelope.id, one.envelope.type, one.envelope.time.isoformat()) for one in told}
 
 

@@ -2,11 +2,14 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from datetime import date, datetime
 
 from shared.contracts import billing as b
 from shared.contracts import checkout as c
+from shared.contracts import notify as n
+from shared.contracts import refunds as r
+from shared.contracts.fields import Part
 from shared.contracts.message import Event, Rejection
 from shared.testing.world import World
 from tests.journeys.town import ZONE
@@ -41,13 +44,47 @@ FACTS: Mapping[type[Event], str] = {
     b.RepaymentAllocated: "{repayment_id} {amount}, owing {outstanding_principal} (version {book_version})",
     b.OverpaymentDetected: "{overpayment_id} {amount}",
     b.AutopayChanged: "{enabled}",
+    b.BillPaused: "{bill_id} {amount}, due {amount_due}, until {until}",
+    b.BillResumed: "{bill_id} {amount}, due {amount_due} on {due_on} (version {due_version}) {reason}",
+    b.BillVoided: "{bill_id}",
+    b.RefundAllocated: "{refund_id} {amount}: {legs}, owing {outstanding_principal} (version {book_version})",
     b.CommandRejected: "{code}",
+    r.ReturnOpened: "{case_id} {share_amount}, review by {review_by}",
+    r.ReturnApproved: "{case_id} lapsed {lapsed}, ship by {ship_by}",
+    r.ReturnRejected: "{case_id} {reason}",
+    r.EvidenceRequested: "{case_id} until {until}",
+    r.EvidenceSubmitted: "{case_id} by {by}",
+    r.ReturnInTransit: "{case_id} counts from {value_on}",
+    r.ReturnReceived: "{case_id}",
+    r.ReturnAssessed: "{case_id} {amount}, review by {review_by}",
+    r.RefundDisputed: "{case_id} {reason}",
+    r.ReturnClosed: "{case_id} {outcome}",
+    r.RefundApproved: "{refund_id} {amount} {cause}, between {promise_from} and {promise_by}",
+    r.PayoutRequested: "{payout_id} {amount} {kind} ask {ask}",
+    r.PayoutReported: "{payout_id} {outcome}",
+    r.RefundCompleted: "{refund_id} {amount}, cash {cash_amount}",
+    r.SlaMissed: "{rule} due {due_at}",
+    r.CommandRejected: "{code}",
+    n.PreferencesChanged: "{locale}",
+    n.DeliveryRequested: "{template} {channel}",
+    n.NoticeDeferred: "{kind} until {until}",
+    n.NoticeRetryArmed: "{kind} until {until}",
+    n.NoticeSent: "{kind} {channel}",
+    n.NoticeDelivered: "{kind} {channel}",
+    n.NoticeFailed: "{kind}",
+    n.NoticeSuppressed: "{kind} {reason}",
+    n.CommandRejected: "{code}",
 }
 
+PARTS: Mapping[type[Part], str] = {b.RefundLeg: "{kind} {amount}", c.Counterfactual: "at most {max_amount}"}
 
-async def timeline(world: World, owner: str, since: str = "") -> list[str]:
+SHOWN = ("checkout", "billing")
+"""The services whose events a timeline shows unless others are named."""
+
+
+async def timeline(world: World, owner: str, since: str = "", services: Sequence[str] = SHOWN) -> list[str]:
     """Every event of an owner from a local time on, as ``"03-19 14:00 CollectionRequested a:b:o-1:1:0 25769 ..."``."""
-    told = [one for one in await world.told("checkout.events", "billing.events") if one.envelope.key == owner]
+    told = [one for one in await world.told(*(f"{name}.events" for name in services)) if one.envelope.key == owner]
     lines = [line(one.message, one.envelope.time) for one in told if isinstance(one.message, Event)]
     return [one for one in lines if one >= since]
 
@@ -69,7 +106,7 @@ def readable(fact: object) -> object:
             return f"{fact:%m-%d}"
         case tuple():
             return ", ".join(str(readable(one)) for one in fact)
-        case c.Counterfactual():
-            return f"at most {fact.max_amount}"
+        case b.RefundLeg() | c.Counterfactual():
+            return PARTS[type(fact)].format(**dict(fact))
         case _:
             return fact

@@ -1,22 +1,29 @@
-"""The town the stories play in: two services, a payment provider, and buyers who say what they want."""
+"""The town the stories play in: four services, a payment provider, a postman, and buyers who say what they want."""
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import AsyncIterator, Sequence
 from dataclasses import dataclass
 from datetime import UTC, date, datetime, timedelta
 from typing import Literal
 from zoneinfo import ZoneInfo
 
 import services.billing.handlers
-import services.checkout.handlers  # noqa: F401 - importing them registers them
+import services.checkout.handlers
+import services.notify.handlers
+import services.refunds.handlers  # noqa: F401 - importing them registers them
 from services.billing.service import billing
 from services.checkout.rules.proof import PaymentProofs, Purchase
 from services.checkout.service import checkout
+from services.notify.service import notify
+from services.refunds.service import refunds
 from shared.contracts import checkout as c
+from shared.contracts import refunds as r
 from shared.contracts.billing import CollectionRequested, RepayBill
+from shared.contracts.envelope import Envelope
 from shared.contracts.fields import Instrument
 from shared.contracts.message import Command
+from shared.contracts.notify import DeliveryRequested, ReportNoticeDelivery, SetPreferences
 from shared.contracts.policy import PLATFORM
 from shared.drivers.memory_log import MemoryLog
 from shared.integration.adapter import Adapter
@@ -25,6 +32,8 @@ from shared.kernel.calendar import Calendar, WorkingWeek
 from shared.kernel.partition import home_partition
 from shared.testing.world import PARTITIONS, Told, World
 
+SERVICES = (checkout, billing, refunds, notify)
+EVENTS = tuple(f"{service.name}.events" for service in SERVICES)
 ZONE = ZoneInfo("Asia/Shanghai")
 CALENDAR = Calendar("Asia/Shanghai", WorkingWeek.CN_WEEKENDS)
 PROOFS = PaymentProofs("a secret of the journeys, long enough for HS256")
@@ -67,10 +76,26 @@ def provider_of(log: MemoryLog) -> Adapter:
     return provider.provide(LogLedger(log))
 
 
+postman = Adapter("postman", source="/town/postman")
+"""Takes every notice to the door at once; how mail is really sent is shown elsewhere."""
+
+
+@postman.on(DeliveryRequested)
+async def carry(request: DeliveryRequested, asked: Envelope) -> AsyncIterator[Command]:
+    """Whatever the channel: it is taken over; dated by the request, so that a repetition says the same."""
+    yield ReportNoticeDelivery(
+        buyer_id=request.buyer_id,
+        notice_id=request.notice_id,
+        delivery_id=request.delivery_id,
+        outcome="ACCEPTED",
+        occurred_at=asked.time,
+    )
+
+
 async def open_town(*, records: int = 500) -> World:
     """A world of the morning of 2027-03-01 in which nothing has happened yet."""
-    world = World(checkout, billing, start=OPENING, records=records)
-    return await world.admit(provider_of(world.log)).start()
+    world = World(*SERVICES, start=OPENING, records=records)
+    return await world.admit(provider_of(world.log)).admit(postman).start()
 
 
 async def open_shops(*buyers: Buyer, records: int = 500, **stated: object) -> World:
@@ -118,6 +143,7 @@ class Buyer:
             c.SetMerchantConsent(
                 buyer_id=self.name, merchant_id=MERCHANT, granted=True, text_version=AGREEMENT, scopes=()
             ),
+            SetPreferences(buyer_id=self.name, contacts={"EMAIL": f"mail-{self.name}"}),
         )
 
     def card(self, token: str) -> c.BindCard:
@@ -219,4 +245,75 @@ class Buyer:
             currency="CNY",
             amount=amount,
             instrument=Instrument(kind="CARD", token=token),
+        )
+
+    # -- goods that come back
+
+    def _case(self, order_id: str, case: str) -> dict[str, str]:
+        return {"buyer_id": self.name, "order_id": order_id, "merchant_id": MERCHANT, "case_id": f"{case}-{order_id}"}
+
+    def return_request(
+        self, order_id: str, case: str = "case", destination: r.Destination = "ORIGINAL_ROUTE"
+    ) -> r.RequestReturn:
+        """The buyer wants to give the one unit of an order back."""
+        return r.RequestReturn(
+            **self._case(order_id, case),
+            kind="RETURN_REFUND",
+            lines=(r.ReturnedLine(line_id="1", quantity=1),),
+            reason="NOT_WANTED",
+            description="颜色不合适",
+            evidence_refs=(),
+            destination=destination,
+        )
+
+    def return_review(
+        self, order_id: str, decision: Literal["APPROVE", "REJECT", "NEED_EVIDENCE"], case: str = "case"
+    ) -> r.ReviewReturn:
+        return r.ReviewReturn(**self._case(order_id, case), decision=decision, by="SELLER", reason="seen")
+
+    def return_shipment(self, order_id: str, at: datetime, case: str = "case") -> r.ReportReturnShipment:
+        return r.ReportReturnShipment(**self._case(order_id, case), waybill_no="SF-2", carrier="SF", occurred_at=at)
+
+    def return_receipt(self, order_id: str, at: datetime, case: str = "case") -> r.ReportReturnReceipt:
+        lines = (r.ReturnedLine(line_id="1", quantity=1),)
+        return r.ReportReturnReceipt(**self._case(order_id, case), lines=lines, occurred_at=at)
+
+    def assessment(self, order_id: str, grade: r.Grade = "A", case: str = "case") -> r.AssessReturn:
+        graded = (r.AssessedLine(line_id="1", quantity=1, grade=grade),)
+        return r.AssessReturn(**self._case(order_id, case), lines=graded, responsibility="BUYER")
+
+    def refund_review(
+        self, order_id: str, decision: Literal["APPROVE", "DISPUTE", "REJECT"], case: str = "case"
+    ) -> r.ReviewRefund:
+        by: r.ReviewMode = "PLATFORM" if decision == "REJECT" else "SELLER"
+        return r.ReviewRefund(**self._case(order_id, case), decision=decision, by=by, reason="seen")
+
+    def withdrawal(self, order_id: str, case: str = "case") -> r.WithdrawReturn:
+        return r.WithdrawReturn(**self._case(order_id, case))
+
+    def goodwill(
+        self, order_id: str, amount: int, refund_id: str = "gift", destination: r.Destination = "WALLET"
+    ) -> r.IssueRefund:
+        """The merchant gives part of the price back without a return."""
+        return r.IssueRefund(
+            buyer_id=self.name,
+            order_id=order_id,
+            merchant_id=MERCHANT,
+            refund_id=f"{refund_id}-{order_id}",
+            currency="CNY",
+            amount=amount,
+            reason="a gesture",
+            by="MERCHANT",
+            destination=destination,
+        )
+
+    def given_back(self, order_id: str, at: datetime) -> Sequence[Command]:
+        """A return from the request to the approved refund, all at ``at``."""
+        return (
+            self.return_request(order_id),
+            self.return_review(order_id, "APPROVE"),
+            self.return_shipment(order_id, at),
+            self.return_receipt(order_id, at),
+            self.assessment(order_id),
+            self.refund_review(order_id, "APPROVE"),
         )

@@ -19,7 +19,6 @@ from shared.engine.ports import Outgoing, Record, Unavailable, Word
 from shared.kernel.partition import home_partition
 from shared.operations.remote import Access, RunningSystem
 from shared.operations.sightings import Sighting, sighted
-from tests.laws.names import TILL_TOPICS
 from tests.laws.replicas import PATIENCE_S, Fleet, eventually
 
 __all__ = ["Bench"]
@@ -31,7 +30,7 @@ Headers = Sequence[tuple[str, bytes | None]]
 
 
 class Bench(RunningSystem):
-    """A running system with one service more than the house has, and the processes behind it."""
+    """A running system, and the processes behind it."""
 
     def __init__(self, access: Access, fleet: Fleet) -> None:
         super().__init__(access)
@@ -39,7 +38,6 @@ class Bench(RunningSystem):
 
     async def __aenter__(self) -> Self:
         await super().__aenter__()
-        self._places += await self._observer.partitions(TILL_TOPICS)
         self._raw = AIOKafkaProducer(
             bootstrap_servers=self.access.bootstrap, acks="all", compression_type="gzip", max_request_size=8 * 1024**2
         )

@@ -28,7 +28,7 @@ from tests.laws.replicas import Fleet, uvicorn
 
 OPENING = datetime(2027, 3, 1, 1, tzinfo=UTC)
 
-SETUP = Setup(clock="movable", start=OPENING, adapters=False)
+SETUP = Setup(clock="movable", start=OPENING)
 
 
 @pytest.fixture(scope="session")
@@ -51,9 +51,10 @@ def mended(tmp_path_factory: pytest.TempPathFactory) -> Path:
 
 @pytest.fixture(scope="session")
 def programs(servers: Servers, till_dsn: str, mended: Path) -> list[Program]:
-    """What the embedded system would run, and the till beside it."""
+    """What the embedded system would run, and the till beside it; an adapter is deaf to what was said before it ran."""
     with ThreadPoolExecutor(1) as aside:  # the plan runs loops of its own
-        house = list(aside.submit(plan_of(SETUP), servers).result())
+        planned = aside.submit(plan_of(SETUP), servers).result()
+    house = [replace(one, argv=tuple("end" if word == "beginning" else word for word in one.argv)) for one in planned]
     pattern = next(program for program in house if program.name == "billing")
     env = {"HOUFU_DSN": till_dsn, "HOUFU_BREAKER_KEYS": "6", "HOUFU_BUILD": "the first one", "TILL_MENDED": str(mended)}
     return [*house, replace(pattern, name="till", argv=uvicorn("tests.laws.till_app:app"), env={**pattern.env, **env})]
@@ -75,7 +76,7 @@ async def bench(fleet: Fleet, servers: Servers, till_dsn: str) -> AsyncIterator[
     services = [*deployment.services(), till]
     dsns = {service.name: servers.dsn(service.name) for service in services[:-1]} | {"till": till_dsn}
     access = Access(servers.bootstrap, "movable", dsns, {service.name: service.topics for service in services})
-    for name in fleet.programs:
+    for name in dsns:
         await fleet.scale(name, 1)
     async with Bench(access, fleet) as bench:
         await bench.calm()
@@ -90,13 +91,13 @@ async def town(bench: Bench, servers: Servers) -> Town:
 
 @pytest.fixture(autouse=True)
 async def whole(bench: Bench, mended: Path) -> AsyncIterator[None]:
-    """Every law starts from a system at rest in which each service runs once and nobody is parked."""
+    """Every law starts from a system at rest in which each service runs once, no adapter does, and nobody is parked."""
     mended.unlink(missing_ok=True)
     yield
     if (await bench.standing())["till"].line.stopped:  # one broken law is enough
         mended.touch()
         await bench.resume_line("till")
-    for name in bench.fleet.programs:
+    for name in bench.access.dsns:
         await bench.fleet.scale(name, 1)
     await bench.calm()
     assert {name: one.parked_keys for name, one in (await bench.standing()).items() if one.parked_keys} == {}

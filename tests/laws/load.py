@@ -11,8 +11,8 @@ from typing import Any
 from services.checkout.rules.proof import PaymentProofs
 from services.checkout.rules.proof import Purchase as Proven
 from shared.contracts.message import Command
+from shared.operations.scene import Purchase, Scene
 from shared.operations.sightings import Sighting
-from shared.operations.stories import Purchase, Scene
 from tests.engine.till import OpenAccount, SendParcel
 from tests.laws.bench import Bench
 
@@ -118,7 +118,8 @@ class Town:
         buyers = {command.key for command in commands}
         checkout = [one for one in await self._bench.told("checkout.events") if one.key in buyers]
         billing = [one for one in await self._bench.told("billing.events") if one.key in buyers]
-        answered = {one.envelope.causation_id for one in checkout if one.envelope}
+        notify = await self._bench.told("notify.events")
+        answered = {one.envelope.causation_id for one in (*checkout, *notify) if one.envelope}
         assert set(ids) <= answered
         assert [one.body for one in checkout if one.name == "CommandRejected"] == []
         for name in ("AccountActivated", "OrderAuthorized", "OrderCaptured", "OrderAccepted"):

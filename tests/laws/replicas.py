@@ -57,8 +57,12 @@ class Replica:
 
     def launch(self) -> None:
         self.port = free_port(self.port)
-        argv = [word.replace("{port}", str(self.port)) for word in self.program.argv]
-        self.process = Process(self.program.name, argv, log=self.log, env={**environ, **self.env})
+        argv = [self._filled(word) for word in self.program.argv]
+        env = {name: self._filled(value) for name, value in self.env.items()}
+        self.process = Process(self.program.name, argv, log=self.log, env={**environ, **env})
+
+    def _filled(self, text: str) -> str:
+        return text.replace("{port}", str(self.port))
 
     def tend(self) -> None:
         """Note the end of a life and begin the next; wrong settings are not tried again."""
@@ -75,6 +79,13 @@ class Replica:
     def send(self, number: signal.Signals) -> None:
         if self.process is not None:
             self.process.send(number)
+
+    def ready(self) -> bool:
+        """Whether it answers as its program says one does that is ready."""
+        try:
+            return self.program.health is None or _asking.get(self._filled(self.program.health)).is_success
+        except httpx.HTTPError:
+            return False
 
     def health(self) -> dict[str, Any]:
         """What it says of itself; ``{}`` while it says nothing."""
@@ -151,7 +162,7 @@ class Fleet:
         """Wait until every replica of these services says that it is ready."""
         for name in names or self.programs:
             for replica in self.of(name):
-                await eventually(lambda replica=replica: asyncio.to_thread(lambda: replica.health().get("ready")))
+                await eventually(lambda replica=replica: asyncio.to_thread(replica.ready))
 
     def left(self) -> list[psutil.Process]:
         """Every process on this machine that this fleet has started and that still runs."""

@@ -13,7 +13,8 @@ from aiokafka.admin import AIOKafkaAdminClient, NewTopic
 from shared.local.ports import free_port, is_free
 from shared.local.process import StartFailed
 from shared.local.progress import Progress, Stage
-from shared.local.servers import SERVICES, Servers
+from shared.local.servers import Servers
+from shared.operations.house import service_names
 
 
 async def publish(servers: Servers, topic: str, value: bytes) -> None:
@@ -78,12 +79,12 @@ async def test_the_broker_creates_no_topic_by_itself(servers: Servers) -> None:
         await admin.close()
 
 
-@pytest.mark.parametrize("service", SERVICES)
+@pytest.mark.parametrize("service", service_names())
 async def test_a_service_works_in_its_own_schema_only(servers: Servers, service: str) -> None:
     dsn = servers.dsn(service)
     await tell(dsn, "CREATE TABLE IF NOT EXISTS mine (id bigint)")
     assert await ask(dsn, "SELECT schemaname FROM pg_tables WHERE tablename = 'mine' AND tableowner = user") == service
-    for stranger in set(SERVICES) - {service}:
+    for stranger in set(servers.services) - {service}:
         with pytest.raises(asyncpg.InsufficientPrivilegeError):
             await tell(dsn, f"CREATE TABLE {stranger}.theirs (id bigint)")
     with pytest.raises(asyncpg.InsufficientPrivilegeError):
@@ -102,12 +103,12 @@ async def test_a_wrong_password_is_refused(servers: Servers) -> None:
         await ask(dsn, "SELECT 1")
 
 
-async def test_a_second_pair_stands_beside_the_first_and_a_restart_keeps_its_data_and_ports(
+async def test_a_second_pair_stands_beside_the_first_and_a_restart_keeps_its_data_and_ports_and_furnishes_a_new_service(
     servers: Servers, tmp_path: Path
 ) -> None:
     data_dir = tmp_path / "后付 data"
     steps: list[Progress] = []
-    with Servers(data_dir, durable=False, watch=steps.append) as beside:
+    with Servers(data_dir, services=["checkout"], durable=False, watch=steps.append) as beside:
         assert beside.bootstrap != servers.bootstrap
         await create_topic(beside, "kept")
         await publish(beside, "kept", b"still here")
@@ -119,10 +120,11 @@ async def test_a_second_pair_stands_beside_the_first_and_a_restart_keeps_its_dat
         (part, stage) for part in ("kafka", "postgres") for stage in (Stage.STARTING, Stage.READY, Stage.STOPPED)
     }
 
-    with Servers(data_dir, durable=False) as again:
+    with Servers(data_dir, services=["checkout", "loyalty"], durable=False) as again:
         assert (again.bootstrap, again.dsn("checkout")) == first
         assert await first_record(again, "kept") == b"still here"
         assert await ask(again.dsn("checkout"), "SELECT answer FROM kept") == 42
+        assert await ask(again.dsn("loyalty"), "SELECT current_schema()") == "loyalty"
 
 
 def test_a_server_that_cannot_start_says_why_and_leaves_nothing_running(tmp_path: Path) -> None:

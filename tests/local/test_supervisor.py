@@ -170,7 +170,7 @@ def plan(servers):
     env = {"ANSWER": servers.dsn("billing")}
     return [Program("web", (sys.executable, "-c", sys.argv[2], "{port}"), env, "http://127.0.0.1:{port}/", replicas=2)]
 
-System(Servers(Path(sys.argv[1]), durable=False), plan).run_forever()
+System(Servers(Path(sys.argv[1]), services=["billing"], durable=False), plan).run_forever()
 """
 
 
@@ -216,7 +216,10 @@ def test_a_killed_supervisor_takes_the_whole_system_with_it_and_the_next_start_f
     supervisor.wait()
     assert psutil.wait_procs(family, timeout=LONG_S)[1] == []
     assert read_state(tmp_path) is None
-    with Servers(tmp_path, durable=False) as successor, psycopg.connect(successor.dsn("billing")) as connection:
+    with (
+        Servers(tmp_path, services=["billing"], durable=False) as successor,
+        psycopg.connect(successor.dsn("billing")) as connection,
+    ):
         assert connection.execute("SELECT answer FROM kept").fetchone() == (42,)
 
 

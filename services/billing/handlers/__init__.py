@@ -1,5 +1,5 @@
 """Billing's reactions, one module per aggregate. Importing this package registers all of them."""
 
-from services.billing.handlers import bills, books, plans, repayments
+from services.billing.handlers import bills, books, notices, plans, refunds, repayments, returns
 
-__all__ = ["bills", "books", "plans", "repayments"]
+__all__ = ["bills", "books", "notices", "plans", "refunds", "repayments", "returns"]

@@ -8,7 +8,7 @@ from datetime import datetime, timedelta
 from typing import Annotated, Any
 
 from services.billing.deadlines import Ask
-from services.billing.rules import allocation, collection, facts, ledger, settlement, timetable
+from services.billing.rules import allocation, collection, dues, facts, ledger, settlement, timetable
 from services.billing.service import billing
 from services.billing.state import (
     REPAYMENT_MACHINE,
@@ -113,9 +113,10 @@ def report_collection(
     match report.outcome:
         case "SUCCEEDED":
             paid_on, today = calendar.date(repayment.requested_at), calendar.date(now)
-            yield from _succeed(settlement.settle(repayment, book, bills, plans, paid_on, today), book, cause, now)
+            done = settlement.settle(repayment, book, bills, plans, paid_on, today)
+            yield from _succeed(done, book, plans, cause, now, calendar)
         case "DECLINED":
-            yield from _fail(report, repayment, book, bills, now, calendar)
+            yield from _fail(report, repayment, book, bills, plans, now, calendar)
         case "PENDING" | "UNKNOWN":
             yield from _stay_in_doubt(repayment, RepaymentStatus(report.outcome), bills, now)
 
@@ -136,22 +137,34 @@ def _refuse_report(report: ReportCollection, repayment: Repayment, now: datetime
         raise Rejected("AMOUNT_MISMATCH", requested=repayment.amount, reported=report.amount)
 
 
-def _succeed(done: settlement.Settlement, before: Book, cause: Cause, now: datetime) -> Iterator[Yielded]:
+def _succeed(
+    done: settlement.Settlement, before: Book, plans: Rows[Plan], cause: Cause, now: datetime, calendar: Calendar
+) -> Iterator[Yielded]:
     """Money came: debts are paid in their order, and what nobody owed goes back (B-A, B-D3)."""
     yield done.repayment
     if done.book is not before:
         yield done.book
     yield from done.plans
-    yield from done.bills
+    yield from (change.after for change in done.changes)
+    if (overpayment := done.overpayment) is not None:
+        yield overpayment
     yield from ledger.repayment_allocated(done.repayment, done.plans, cause, now)
     yield from facts.settled(done)
     yield Disarm(Ask, done.repayment.repayment_id)
-    for bill in done.paid_bills:
-        yield from timetable.disarm_set(bill)
+    for plan in done.plans:
+        yield from timetable.disarm_pauses(plans[plan.order_id], plan)
+    for change in done.changes:
+        yield from timetable.rescheduled(change, now, calendar)
 
 
 def _fail(
-    report: ReportCollection, repayment: Repayment, book: Book, bills: Rows[Bill], now: datetime, calendar: Calendar
+    report: ReportCollection,
+    repayment: Repayment,
+    book: Book,
+    bills: Rows[Bill],
+    plans: Rows[Plan],
+    now: datetime,
+    calendar: Calendar,
 ) -> Iterator[Yielded]:
     """The provider refused: a hard decline blocks the instrument, a soft one leaves it to the next attempt (B-C3)."""
     if report.decline == "HARD" and repayment.instrument == book.autopay.instrument:
@@ -161,7 +174,8 @@ def _fail(
     yield from settlement.bills_waiting(repayment, bills).values()
     bill = next(iter(settlement.target_bills(repayment, bills)), None)
     next_at = timetable.next_attempt_at(bill, now, calendar) if bill is not None else None
-    yield facts.collection_failed(repayment, report, collection.prospect(bill, book.autopay, next_at))
+    amount_due = dues.amount_due(bill, plans) if bill is not None else 0
+    yield facts.collection_failed(repayment, report, collection.prospect(bill, amount_due, book.autopay, next_at))
     yield Disarm(Ask, repayment.repayment_id)
 
 

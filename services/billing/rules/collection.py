@@ -33,7 +33,7 @@ SECOND_ASK = timedelta(hours=1)
 LATER_ASK = timedelta(hours=24)
 ASKS_MAX = 7
 
-StopReason = Literal["HARD_DECLINED", "EXHAUSTED", "PAID", "AUTOPAY_OFF"]
+StopReason = Literal["HARD_DECLINED", "EXHAUSTED", "PAID", "PAUSED", "AUTOPAY_OFF"]
 
 
 def attempt(bill: Bill, offset: int, amount: int, book: Book, now: datetime) -> Repayment | None:
@@ -111,12 +111,17 @@ class Prospect:
     stop_reason: StopReason | None = None
 
 
-def prospect(bill: Bill | None, autopay: Autopay, next_at: datetime | None) -> Prospect:
-    """Whether the bill is collected again at ``next_at``; ``bill`` is None where it is closed."""
+def prospect(bill: Bill | None, amount_due: int, autopay: Autopay, next_at: datetime | None) -> Prospect:
+    """Whether the bill is collected again at ``next_at``; ``bill`` is None where it is closed.
+
+    An open bill without an ``amount_due`` is paused as a whole.
+    """
     if bill is None:
         return Prospect(stop_reason="PAID")
     if autopay.blocked:
         return Prospect(stop_reason="HARD_DECLINED")
+    if not amount_due:
+        return Prospect(stop_reason="PAUSED")
     if not autopay.usable:
         return Prospect(stop_reason="AUTOPAY_OFF")
     if next_at is None:

@@ -73,10 +73,13 @@ def must_wait(bill: Bill, step: Step, due_part: int, fell_due_at: datetime) -> b
     )
 
 
-def days_past_due(bill: Bill, paid_on: date) -> int:
+def days_past_due(bill: Bill, paid_on: date, due_part: int) -> int:
     """``max_dpd`` of a bill after a repayment requested on ``paid_on`` reduced it (section 2, B-D3).
 
     The highest day of a step taken or, if higher, of ``paid_on``; 0 if no step was taken or it was paid in time.
+    While the bill had no ``due_part`` it did not age.
     """
     late = (paid_on - bill.due_on).days
-    return max(bill.max_dpd, late) if bill.last_step and late > 0 else 0
+    if not bill.last_step or late <= 0:
+        return 0
+    return max(bill.max_dpd, late) if due_part else bill.max_dpd

@@ -6,10 +6,20 @@ from collections.abc import Iterable, Mapping
 from datetime import datetime
 from typing import NamedTuple
 
-from services.billing.state import Component, LedgerAccount, Plan, Posting, Repayment
+from services.billing.rules.refunding import Fall
+from services.billing.state import Component, LedgerAccount, Plan, Posting, Refund, Repayment
+from shared.contracts.refunds import PayoutReported
 from shared.engine.vocabulary import Cause
 
-__all__ = ["Movement", "Unbalanced", "plan_opened", "post", "repayment_allocated"]
+__all__ = [
+    "Movement",
+    "Unbalanced",
+    "payout_reported",
+    "plan_opened",
+    "post",
+    "refund_allocated",
+    "repayment_allocated",
+]
 
 _RECEIVABLE: Mapping[Component, LedgerAccount] = {
     "LATE_FEE": LedgerAccount.LATE_FEE_RECEIVABLE,
@@ -54,6 +64,38 @@ def repayment_allocated(repayment: Repayment, plans: Iterable[Plan], cause: Caus
         movements.append(Movement(account, -part.amount, part.order_id, part.bill_id, merchant))
     movements.append(Movement(LedgerAccount.BUYER_CREDIT, -repayment.overpaid, *target, None))
     return post(repayment.buyer_id, repayment.currency, movements, cause, now)
+
+
+def refund_allocated(fall: Fall, cause: Cause, now: datetime) -> list[Posting]:
+    """The merchant is owed less: by what the buyer owes less, and by what is to be paid out.
+
+    An EXTERNAL leg the merchant pays by himself, and what is unallocated nobody pays: neither is in the journal.
+    """
+    plan = fall.plan
+    order, merchant = plan.order_id, plan.merchant_id
+    cash = fall.amount_of("ORIGINAL_ROUTE", "WALLET")
+    movements = [Movement(LedgerAccount.MERCHANT_PAYABLE, fall.amount_of("DEBT") + cash, order, None, merchant)]
+    for seq, amount in fall.taken.items():
+        bill_id = plan.instalments[seq - 1].bill_id
+        movements.append(Movement(LedgerAccount.PRINCIPAL_RECEIVABLE, -amount, order, bill_id, merchant))
+    movements.append(Movement(LedgerAccount.REFUNDS_PAYABLE, -cash, order, None, merchant))
+    return post(plan.buyer_id, plan.currency, movements, cause, now)
+
+
+def payout_reported(reported: PayoutReported, refund: Refund, cause: Cause, now: datetime) -> list[Posting]:
+    """Money left, or bounced and came back; nothing else a provider says moves an account.
+
+    Outside, the merchant pays in the provider's place: posted only for an overpayment, where billing owed the money.
+    """
+    overpaid = reported.cause == "OVERPAYMENT"
+    if reported.outcome not in ("SUCCEEDED", "RETURNED") or (reported.kind == "EXTERNAL" and not overpaid):
+        return []
+    owed = LedgerAccount.BUYER_CREDIT if overpaid else LedgerAccount.REFUNDS_PAYABLE
+    payer = LedgerAccount.MERCHANT_PAYABLE if reported.kind == "EXTERNAL" else LedgerAccount.PROVIDER_CASH
+    amount = reported.amount if reported.outcome == "SUCCEEDED" else -reported.amount
+    subject = (refund.order_id, refund.bill_id, refund.merchant_id)
+    movements = (Movement(owed, amount, *subject), Movement(payer, -amount, *subject))
+    return post(reported.buyer_id, reported.currency, movements, cause, now)
 
 
 def post(buyer_id: str, currency: str, movements: Iterable[Movement], cause: Cause, now: datetime) -> list[Posting]:

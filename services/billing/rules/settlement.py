@@ -8,7 +8,9 @@ from datetime import date
 
 from services.billing.rules.allocation import allocate, open_parts_of_bill, open_parts_of_order, outstanding, paid
 from services.billing.rules.delinquency import days_past_due
-from services.billing.rules.dues import past_due, unpaid
+from services.billing.rules.dues import amount_due, unpaid
+from services.billing.rules.lines import BillChange, bills_of, cured, followed
+from services.billing.rules.pause import within_outstanding
 from services.billing.state import (
     Allocation,
     Bill,
@@ -16,11 +18,21 @@ from services.billing.state import (
     Book,
     Plan,
     PlanStatus,
+    Refund,
     Repayment,
     RepaymentStatus,
 )
 
-__all__ = ["Settlement", "bills_waiting", "settle", "target_bills", "target_parts"]
+__all__ = [
+    "Settlement",
+    "bills_waiting",
+    "overpayment_id",
+    "relieved",
+    "settle",
+    "settled",
+    "target_bills",
+    "target_parts",
+]
 
 
 @dataclass(frozen=True, slots=True)
@@ -31,22 +43,30 @@ class Settlement:
     book: Book
     plans: tuple[Plan, ...]
     """The plans it paid on."""
-    bills: tuple[Bill, ...]
-    """The bills it paid on, and those that waited for it."""
-    cured: tuple[Bill, ...]
-    """Of these, the bills that had a stage and have no past-due part any more (B-D2)."""
+    changes: tuple[BillChange, ...]
+    """Of the bills it paid on, and of those that waited for it."""
     all_plans: Mapping[str, Plan]
     """The buyer's plans, paid on or not."""
     paid_on: date
     settled_on: date
 
     @property
-    def paid_bills(self) -> tuple[Bill, ...]:
-        return tuple(bill for bill in self.bills if bill.status is BillStatus.PAID)
-
-    @property
-    def settled_plans(self) -> tuple[Plan, ...]:
-        return tuple(plan for plan in self.plans if plan.status is PlanStatus.SETTLED)
+    def overpayment(self) -> Refund | None:
+        """What nobody owed, as the refund that refunds will make of it (B-A3)."""
+        repayment = self.repayment
+        if not repayment.overpaid:
+            return None
+        return Refund(
+            buyer_id=repayment.buyer_id,
+            refund_id=f"op:{overpayment_id(repayment)}",
+            cause="OVERPAYMENT",
+            order_id=repayment.order_id,
+            bill_id=repayment.bill_id,
+            merchant_id=None,
+            currency=repayment.currency,
+            amount=repayment.overpaid,
+            cash=repayment.overpaid,
+        )
 
 
 def settle(
@@ -67,30 +87,47 @@ def settle(
     all_plans = {**plans, **paid_plans}
     changed = bills_waiting(repayment, bills)
     for bill_id in dict.fromkeys(part.bill_id for part in allocations):
-        changed[bill_id] = _reduced(changed.get(bill_id, bills[bill_id]), all_plans, paid_on)
-    cured = {
-        bill_id: replace(bill, stage="NONE")
-        for bill_id, bill in changed.items()
-        if bill.stage != "NONE" and not past_due(bill, all_plans, today)
-    }
+        waiting = changed.get(bill_id, bills[bill_id])
+        reduced = _reduced(waiting, plans, all_plans, paid_on)
+        changed[bill_id] = cured(waiting, plans, followed(reduced, all_plans, today), all_plans, today)
+    changes = tuple(BillChange.between(bills[bill_id], plans, bill, all_plans) for bill_id, bill in changed.items())
+    principal = outstanding(part for part in allocations if part.component == "PRINCIPAL")
     return Settlement(
         repayment=_succeeded(repayment, allocations),
-        book=_paid_book(book, allocations, cured),
+        book=relieved(book, principal, changes),
         plans=tuple(paid_plans.values()),
-        bills=tuple({**changed, **cured}.values()),
-        cured=tuple(cured.values()),
+        changes=changes,
         all_plans=all_plans,
         paid_on=paid_on,
         settled_on=today,
     )
 
 
+def overpayment_id(repayment: Repayment) -> str:
+    """The id of what a repayment brought beyond what was owed."""
+    return f"{repayment.repayment_id}:o1"
+
+
+def settled(plan: Plan, today: date) -> Plan:
+    """The plan as SETTLED if nothing is left on it."""
+    if plan.unpaid or plan.status is PlanStatus.SETTLED:
+        return plan
+    return replace(plan, status=PlanStatus.SETTLED, settled_on=today)
+
+
+def relieved(book: Book, principal: int, changes: Iterable[BillChange]) -> Book:
+    """The book with ``principal`` less outstanding, and without the stages of the bills that were cured."""
+    for change in changes:
+        if change.is_cured:
+            book = book.staged(change.after.bill_id, "NONE")
+    return book.owing(-principal)
+
+
 def target_bills(repayment: Repayment, bills: Mapping[str, Bill]) -> list[Bill]:
     """The live bills a repayment is meant for: one bill, or all that hold its order."""
     if repayment.bill_id is not None:
         return [bills[repayment.bill_id]] if repayment.bill_id in bills else []
-    order_id = repayment.order_id
-    return [bill for bill in bills.values() if any(line.order_id == order_id for line in bill.lines)]
+    return bills_of(repayment.order_id or "", bills)
 
 
 def target_parts(repayment: Repayment, bills: Mapping[str, Bill], plans: Mapping[str, Plan]) -> list[Allocation]:
@@ -117,12 +154,6 @@ def _succeeded(repayment: Repayment, allocations: tuple[Allocation, ...]) -> Rep
     return replace(repayment, status=RepaymentStatus.SUCCEEDED, allocations=allocations, overpaid=overpaid)
 
 
-def _paid_book(book: Book, allocations: tuple[Allocation, ...], cured: Iterable[str]) -> Book:
-    for bill_id in cured:
-        book = book.staged(bill_id, "NONE")
-    return book.owing(-outstanding(part for part in allocations if part.component == "PRINCIPAL"))
-
-
 def _paid_plans(
     repayment: Repayment, allocations: tuple[Allocation, ...], plans: Mapping[str, Plan], paid_on: date, today: date
 ) -> dict[str, Plan]:
@@ -130,13 +161,13 @@ def _paid_plans(
     changed = {}
     for order_id in dict.fromkeys(part.order_id for part in allocations):
         plan = paid(plans[order_id], [part for part in allocations if part.order_id == order_id], repayment, paid_on)
-        changed[order_id] = plan if plan.unpaid else replace(plan, status=PlanStatus.SETTLED, settled_on=today)
+        changed[order_id] = settled(within_outstanding(plan, today), today)
     return changed
 
 
-def _reduced(bill: Bill, plans: Mapping[str, Plan], paid_on: date) -> Bill:
+def _reduced(bill: Bill, before: Mapping[str, Plan], plans: Mapping[str, Plan], paid_on: date) -> Bill:
     """The bill after a part of it was paid: closed where nothing is left, its age counted to ``paid_on`` (B-D3)."""
-    max_dpd = days_past_due(bill, paid_on)
+    max_dpd = days_past_due(bill, paid_on, amount_due(bill, before))
     if unpaid(bill, plans):
         return replace(bill, max_dpd=max_dpd)
     return replace(bill, status=BillStatus.PAID, paid_on=paid_on, max_dpd=max_dpd, in_flight=None)

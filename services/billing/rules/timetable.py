@@ -8,13 +8,24 @@ from __future__ import annotations
 from collections.abc import Iterator
 from datetime import date, datetime, time, timedelta
 
-from services.billing.deadlines import Collect, DaysLeft, DueSoon, Step
+from services.billing.deadlines import Collect, DaysLeft, DueSoon, PauseEnd, Step
 from services.billing.rules.delinquency import ladder
-from services.billing.state import Bill
+from services.billing.rules.lines import BillChange
+from services.billing.state import Bill, Plan
 from shared.engine.vocabulary import Deadline, Disarm
 from shared.kernel.calendar import MIDNIGHT, Calendar
 
-__all__ = ["arm_set", "disarm_set", "next_attempt_at", "next_collection", "next_reminder", "next_step", "step_at"]
+__all__ = [
+    "arm_set",
+    "disarm_pauses",
+    "disarm_set",
+    "next_attempt_at",
+    "next_collection",
+    "next_reminder",
+    "next_step",
+    "rescheduled",
+    "step_at",
+]
 
 REMINDER_DAYS: tuple[DaysLeft, ...] = (3, 1, 0)
 REMINDED_AT = time(9)
@@ -22,17 +33,36 @@ COLLECTED_AT = time(14)
 
 
 def arm_set(bill: Bill, now: datetime, calendar: Calendar) -> Iterator[Deadline]:
-    """The first reminder, collection and step of the bill's due date; instants already passed are skipped."""
+    """The first reminder, collection and step of the bill's due date; instants passed and steps taken are skipped."""
     yield from next_reminder(bill, now, calendar)
     yield from next_collection(bill, now, calendar)
-    first = next((day for day in ladder(bill.terms) if step_at(bill, day, calendar) >= now), None)
+    ahead = (day for day in ladder(bill.terms) if day > bill.last_step and step_at(bill, day, calendar) >= now)
+    first = next(ahead, None)
     if first is not None:
         yield _step(bill, first, calendar)
 
 
 def disarm_set(bill: Bill) -> Iterator[Disarm]:
-    """A closed bill comes up no more."""
+    """A bill that is closed, or paused as a whole, comes up no more."""
     return (Disarm(kind, bill.bill_id) for kind in (DueSoon, Collect, Step))
+
+
+def rescheduled(change: BillChange, now: datetime, calendar: Calendar) -> Iterator[Deadline | Disarm]:
+    """What a change of its instalments does to a bill's deadlines: they stand only while there is a due part.
+
+    They are set anew when it has one again, or another due date.
+    """
+    before, after = change.before, change.after
+    if not change.due_after:
+        yield from disarm_set(after)
+    elif not change.due_before or (before.due_on, before.due_version) != (after.due_on, after.due_version):
+        yield from arm_set(after, now, calendar)
+
+
+def disarm_pauses(before: Plan, after: Plan) -> Iterator[Disarm]:
+    """Pauses that hold nothing any more do not have to end."""
+    running = {pause.ref for pause in after.pauses if pause.shares}
+    return (Disarm(PauseEnd, pause.ref) for pause in before.pauses if pause.shares and pause.ref not in running)
 
 
 def next_reminder(bill: Bill, now: datetime, calendar: Calendar, before: int | None = None) -> Iterator[Deadline]:

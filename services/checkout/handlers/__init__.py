@@ -8,7 +8,18 @@ from services.checkout.handlers import (
     debts,
     placement,
     policies,
+    returns,
     shipments,
 )
 
-__all__ = ["acceptance", "accounts", "authorisations", "consents", "debts", "placement", "policies", "shipments"]
+__all__ = [
+    "acceptance",
+    "accounts",
+    "authorisations",
+    "consents",
+    "debts",
+    "placement",
+    "policies",
+    "returns",
+    "shipments",
+]

@@ -1,4 +1,4 @@
-"""Acceptance: the debt starts here. Afterwards the order waits for its return windows and its plan to end."""
+"""Acceptance: the debt starts here. Afterwards the order waits for its return windows, cases and plan to end."""
 
 from __future__ import annotations
 
@@ -8,7 +8,14 @@ from datetime import datetime
 from typing import Literal
 
 from services.checkout.deadlines import AuthExpiry, AutoAccept, ReturnWindow
-from services.checkout.rules.acceptance import accepted, check_shipped, completed, kept_lines, return_deadline
+from services.checkout.rules.acceptance import (
+    accepted,
+    check_shipped,
+    completed,
+    kept_lines,
+    refunded,
+    return_deadline,
+)
 from services.checkout.rules.admission import refuse_foreign_merchant
 from services.checkout.service import checkout
 from services.checkout.state import Acceptance, Account, Order, OrderStatus
@@ -17,7 +24,7 @@ from shared.engine.service import Yielded
 from shared.engine.vocabulary import Deadline, Disarm
 from shared.kernel.calendar import Calendar
 
-__all__ = ["accept", "saved_or_completed"]
+__all__ = ["accept", "saved_or_completed", "saved_or_refunded"]
 
 
 @checkout.on(ConfirmReceipt)
@@ -73,5 +80,14 @@ def saved_or_completed(order: Order) -> Iterator[Yielded]:
     """Save the order; if nothing about it is open any more, say so."""
     after = completed(order)
     yield after
-    if after.status is OrderStatus.COMPLETED:
+    if after.status is not order.status:
         yield OrderCompleted(**order.named(), outcome="COMPLETED")
+
+
+def saved_or_refunded(order: Order, amount: int) -> Iterator[Yielded]:
+    """Save the order with ``amount`` more given back; if that is all of it, say so and wait for nothing any more."""
+    after = refunded(order, amount)
+    yield after
+    if after.status is not order.status:
+        yield OrderCompleted(**order.named(), outcome="REFUNDED")
+        yield Disarm(ReturnWindow, order.order_id)

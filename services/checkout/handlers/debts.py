@@ -10,7 +10,7 @@ from collections.abc import Iterator
 from dataclasses import replace
 from datetime import datetime
 
-from services.checkout.handlers.acceptance import saved_or_completed
+from services.checkout.handlers.acceptance import saved_or_completed, saved_or_refunded
 from services.checkout.handlers.credit import credit_changed, line_changed, status_changed
 from services.checkout.rules.credit import with_book, without_hold, without_open_order
 from services.checkout.rules.limit import reviewed
@@ -18,8 +18,15 @@ from services.checkout.rules.policy import platform_policy
 from services.checkout.rules.score import late_level, paid_in_time, stepped
 from services.checkout.rules.standing import settled
 from services.checkout.service import checkout
-from services.checkout.state import Acceptance, Account, BillScore, MerchantPair, Order, PlatformPolicy
-from shared.contracts.billing import BillPaid, DelinquencyChanged, PlanOpened, PlanSettled, RepaymentAllocated
+from services.checkout.state import Acceptance, Account, BillScore, MerchantPair, Order, PlatformPolicy, Refund
+from shared.contracts.billing import (
+    BillPaid,
+    DelinquencyChanged,
+    PlanOpened,
+    PlanSettled,
+    RefundAllocated,
+    RepaymentAllocated,
+)
 from shared.engine.service import Yielded
 from shared.engine.vocabulary import Cause
 
@@ -39,7 +46,7 @@ def plan_opened(plan: PlanOpened, _accepted: Acceptance, account: Account, order
 def plan_settled(
     plan: PlanSettled, _accepted: Acceptance, account: Account, order: Order, pair: MerchantPair | None
 ) -> Iterator[Yielded]:
-    """Nothing is left to pay on the order: it is open no longer, and complete once its return windows are over."""
+    """Nothing is left to pay on the order: it is open no longer, and complete once nothing can come back."""
     if order.plan_settled:
         return
     yield from saved_or_completed(replace(order, plan_settled=True))
@@ -52,6 +59,19 @@ def plan_settled(
 def repayment_allocated(repayment: RepaymentAllocated, account: Account) -> Iterator[Yielded]:
     """Money came in: the limit it used is free again."""
     yield from credit_changed(account, with_book(account, repayment), "REPAYMENT_ALLOCATED", repayment.repayment_id)
+
+
+@checkout.on(RefundAllocated)
+def refund_allocated(
+    allocated: RefundAllocated, _accepted: Acceptance, account: Account, order: Order, refund: Refund | None
+) -> Iterator[Yielded]:
+    """A refund fell: the limit its debt used is free again, and an order given back whole has come to its end."""
+    if refund is not None:
+        return
+    amount = allocated.amount - allocated.unallocated
+    yield Refund(allocated.buyer_id, allocated.refund_id, allocated.order_id, amount)
+    yield from saved_or_refunded(order, amount)
+    yield from credit_changed(account, with_book(account, allocated), "REFUND_ALLOCATED", allocated.refund_id)
 
 
 @checkout.on(BillPaid)

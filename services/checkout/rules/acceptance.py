@@ -1,4 +1,4 @@
-"""C-R9: what a buyer accepts, and when nothing about an order is open any more."""
+"""C-R9: what a buyer accepts, and when nothing about an order is open any more. Amounts are minor units."""
 
 from __future__ import annotations
 
@@ -11,7 +11,7 @@ from shared.contracts.checkout import AcceptedLine
 from shared.engine.vocabulary import Rejected
 from shared.kernel.calendar import MIDNIGHT, Calendar
 
-__all__ = ["accepted", "check_shipped", "completed", "kept_lines", "return_deadline"]
+__all__ = ["accepted", "check_shipped", "completed", "kept_lines", "refunded", "return_deadline"]
 
 
 def check_shipped(order: Order) -> None:
@@ -70,6 +70,14 @@ def accepted(order: Order, now: datetime, return_until: datetime) -> Order:
 
 
 def completed(order: Order) -> Order:
-    """The order as COMPLETED if it is accepted, its return windows are over and its plan is settled."""
-    over = order.status is OrderStatus.ACCEPTED and order.return_until is None and order.plan_settled
-    return replace(order, status=OrderStatus.COMPLETED) if over else order
+    """The order as COMPLETED if it is accepted, its return windows are over, its plan settled and no case open."""
+    at_rest = order.return_until is None and order.plan_settled and not order.open_cases
+    return replace(order, status=OrderStatus.COMPLETED) if order.status is OrderStatus.ACCEPTED and at_rest else order
+
+
+def refunded(order: Order, amount: int) -> Order:
+    """The order with ``amount`` more given back: REFUNDED once that is all that was accepted, as nothing can return."""
+    order = replace(order, refunded_amount=order.refunded_amount + amount)
+    if order.refunded_amount < order.accepted_amount:
+        return order
+    return replace(order, status=OrderStatus.REFUNDED, return_until=None)

@@ -6,14 +6,14 @@ from dataclasses import replace
 from typing import TypeVar
 
 from services.checkout.state import Account, MerchantPair
-from shared.contracts.billing import PlanOpened, RepaymentAllocated
+from shared.contracts.billing import DebtChanged
 
 __all__ = ["with_book", "with_open_order", "without_hold", "without_open_order"]
 
 Counter = TypeVar("Counter", Account, MerchantPair)
 
 
-def with_book(account: Account, debt: PlanOpened | RepaymentAllocated) -> Account:
+def with_book(account: Account, debt: DebtChanged) -> Account:
     """The account with what billing says is unpaid, if billing's book is newer than the one seen last."""
     if debt.book_version <= account.book_version:
         return account

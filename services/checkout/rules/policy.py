@@ -10,7 +10,7 @@ from functools import lru_cache
 from services.checkout.rules.admission import repeated
 from services.checkout.state import Policy, PublishedPolicy
 from shared.contracts.fields import Product
-from shared.contracts.policy import DEFAULTS, PLATFORM, PolicyFields, PolicyVersions, Terms
+from shared.contracts.policy import DEFAULTS, PLATFORM, PolicyFields, PolicyVersions, ReturnTerms, Terms
 from shared.engine.vocabulary import Rejected
 
 __all__ = ["ResolvedPolicy", "check_publication", "in_force", "platform_policy", "resolve", "with_version"]
@@ -23,6 +23,7 @@ VERSIONS_KEPT = 20
 WINDOW_DAYS = range(7, 31)
 WINDOW_DAYS_WITHOUT_LEAVE = 14
 INSTALMENT_FEE_BPS_MAX = 3000
+WHOLE_BPS = 10_000
 
 AUTHORISATION_DAYS_MAX = 180
 """No authorisation outlasts C-R7's limit."""
@@ -105,6 +106,11 @@ def check_publication(policy: Policy, version: PublishedPolicy, platform: Policy
             raise _out_of_bounds(name, f"at most {longest}")
     if any(bps > INSTALMENT_FEE_BPS_MAX for bps in (version.fields.instalment_fee_bps or {}).values()):
         raise _out_of_bounds("instalment_fee_bps", f"at most {INSTALMENT_FEE_BPS_MAX}")
+    if any(bps > WHOLE_BPS for bps in _deductions(version.fields.return_terms)):
+        raise _out_of_bounds("return", f"a deduction is at most {WHOLE_BPS} basis points")
+    contact = version.fields.contact
+    if contact is not None and contact.opens_at >= contact.closes_at:
+        raise _out_of_bounds("contact", "opens_at comes before closes_at")
 
 
 def _check_platform_only(fields: PolicyFields) -> None:
@@ -136,6 +142,12 @@ def _durations(fields: PolicyFields) -> Iterator[tuple[str, int, int]]:
         yield "dunning", max((*fields.dunning.collect_days, *fields.dunning.step_days), default=0), DAYS_MAX
     if fields.late_fee is not None:
         yield "late_fee", max(fields.late_fee.grace_days, fields.late_fee.second_after_days), DAYS_MAX
+
+
+def _deductions(terms: ReturnTerms | None) -> Iterator[int]:
+    """What a return may cost the buyer, as ratios of the goods."""
+    for one in (terms, *terms.by_category.values()) if terms is not None else ():
+        yield from (one.restocking_bps, one.grade_bps.a, one.grade_bps.b, one.grade_bps.c, one.grade_bps.d)
 
 
 def _out_of_bounds(field: str, bound: str) -> Rejected:

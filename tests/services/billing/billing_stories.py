@@ -2,19 +2,23 @@
 
 from __future__ import annotations
 
-from dataclasses import dataclass
-from datetime import UTC, datetime
+from collections.abc import Iterable
+from dataclasses import dataclass, replace
+from datetime import UTC, date, datetime
 from typing import Any
 
+from services.billing.rules import schedule
 from services.billing.service import billing
-from services.billing.state import Autopay, Book
+from services.billing.state import Autopay, Bill, Book, Instalment, Line, Plan, PlanStatus, Posting
 from shared.contracts.billing import RepayBill, ReportCollection
 from shared.contracts.checkout import AcceptedLine, OrderAccepted
 from shared.contracts.fields import Instrument
 from shared.contracts.message import Event, Message
+from shared.contracts.notify import NoticeSent
 from shared.contracts.policy import DEFAULTS, PolicyVersions, Terms
+from shared.contracts.refunds import PayoutReported, RefundApproved, ReturnClosed, ReturnOpened
 from shared.engine.vocabulary import Cause, Rejected
-from shared.testing.given import Given, Then
+from shared.testing.given import SOME_CAUSE, Given, Then
 
 BUYER = "b-7"
 MERCHANT = "m-42"
@@ -93,13 +97,122 @@ def repay(repayment_id: str = "pay-1", amount: int = 25769, **other: Any) -> Rep
     return RepayBill(**{**fields, **other})
 
 
+def opened(case_id: str = "case-1", share: int = 12884, order_id: str = "o-1", **other: Any) -> ReturnOpened:
+    """A return request is under review; ``share`` is what its goods are worth."""
+    fields: dict[str, Any] = {
+        "buyer_id": BUYER,
+        "order_id": order_id,
+        "merchant_id": MERCHANT,
+        "case_id": case_id,
+        "currency": "CNY",
+        "kind": "RETURN_REFUND",
+        "review_mode": "SELLER",
+        "lines": (),
+        "reason": "NOT_WANTED",
+        "share_amount": share,
+        "reopened": False,
+    }
+    return ReturnOpened(**{**fields, **other})
+
+
+def closed(case_id: str = "case-1", outcome: str = "REJECTED", order_id: str = "o-1") -> ReturnClosed:
+    """The case ended."""
+    return ReturnClosed(buyer_id=BUYER, order_id=order_id, merchant_id=MERCHANT, case_id=case_id, outcome=outcome)
+
+
+def approved(amount: int, refund_id: str = "case-1:r1", order_id: str = "o-1", **other: Any) -> RefundApproved:
+    """Part of an order's price goes back: for the case its id names, unless told otherwise."""
+    case_id = refund_id.rpartition(":r")[0] or None
+    fields: dict[str, Any] = {
+        "buyer_id": BUYER,
+        "order_id": order_id,
+        "merchant_id": MERCHANT,
+        "refund_id": refund_id,
+        "case_id": case_id,
+        "currency": "CNY",
+        "cause": "RETURN" if case_id else "GOODWILL",
+        "amount": amount,
+        "destination": "ORIGINAL_ROUTE",
+        "value_on": date(2027, 3, 16),
+        "skus": ("case",),
+        "promise_from": date(2027, 3, 26),
+        "promise_by": date(2027, 4, 9),
+    }
+    return RefundApproved(**{**fields, **other})
+
+
+def payout(leg_id: str, outcome: str, amount: int, **other: Any) -> PayoutReported:
+    """What is known of the first try to pay a leg."""
+    fields: dict[str, Any] = {
+        "buyer_id": BUYER,
+        "refund_id": leg_id.rpartition(":")[0],
+        "leg_id": leg_id,
+        "payout_id": f"{leg_id}:1",
+        "currency": "CNY",
+        "kind": "ORIGINAL_ROUTE",
+        "cause": "RETURN",
+        "outcome": outcome,
+        "amount": amount,
+    }
+    return PayoutReported(**{**fields, **other})
+
+
+def notice(sent_at: str, bill_id: str | None = "b:o-1", due_version: int | None = 1, **other: Any) -> NoticeSent:
+    """A channel took a notice over: a reminder by SMS unless told otherwise."""
+    fields: dict[str, Any] = {
+        "buyer_id": BUYER,
+        "notice_id": "n-1",
+        "kind": "BILL_DUE_SOON",
+        "class_": "TRANSACTIONAL",
+        "subject_id": "b:o-1",
+        "bill_id": bill_id,
+        "due_version": due_version,
+        "channel": "SMS",
+        "sent_at": local(sent_at),
+    }
+    return NoticeSent(**{**fields, **other})
+
+
+def plan(order_id: str = "o-1", accepted_on: date = date(2027, 1, 12), *instalments: Instalment) -> Plan:
+    """A plan made by hand, of more instalments than today's products have."""
+    return Plan(
+        BUYER,
+        order_id,
+        MERCHANT,
+        PlanStatus.OPEN,
+        "MONTHLY",
+        "CNY",
+        accepted_on,
+        sum(one.principal for one in instalments),
+        instalments,
+        "REVERSE_DUE",
+    )
+
+
+def bill(*lines: Line) -> Bill:
+    """A bill that holds these lines, due with the earliest."""
+    one = schedule.first_bill(accepted(), date(2027, 3, 12))
+    return replace(one, lines=lines, due_on=min(line.due_on for line in lines))
+
+
+def line(order_id: str, due_on: date, seq: int = 1) -> Line:
+    return Line(order_id, MERCHANT, seq, due_on, 1)
+
+
+def moved(entries: Iterable[Posting]) -> list[tuple[str, int]]:
+    """What postings move: debits above zero, credits below."""
+    return [(str(one.account), one.debit - one.credit) for one in entries]
+
+
 @dataclass(frozen=True)
 class Story:
-    """How a buyer's debts stand, and every event so far; immutable like what it wraps."""
+    """How a buyer's debts stand, and every event and posting so far; immutable like what it wraps."""
 
     given: Given
     told: tuple[Event, ...] = ()
     rejected: Rejected | None = None
+    posted: tuple[Posting, ...] = ()
+    messages: int = 0
 
     @classmethod
     def of_a_buyer(cls, **autopay: Any) -> Story:
@@ -107,10 +220,11 @@ class Story:
         return cls(Given(billing, Book(BUYER, "CNY", autopay=Autopay(**{"instrument": CARD, **autopay}))))
 
     def then(self, message: Message, at: str, cause: Cause | None = None) -> Story:
-        """Everything due before, then this message."""
+        """Everything due before, then this message; each has an id of its own."""
         before = self.until(at)
-        done = before.given.when(message, local(at), *([cause] if cause else []))
-        return before._after(done)
+        number = self.messages + 1
+        done = before.given.when(message, local(at), cause or replace(SOME_CAUSE, id=f"message-{number}"))
+        return replace(before._after(done), messages=number)
 
     def until(self, at: str) -> Story:
         """Let time pass up to and including this instant."""
@@ -140,7 +254,9 @@ class Story:
         return [one.at for one in self.given.armed if isinstance(one.message, kind)]
 
     def _after(self, done: Then) -> Story:
-        return Story(done.given, (*self.told, *done.events), done.rejected)
+        postings = [one for one in done.entries if isinstance(one, Posting)]
+        told, posted = (*self.told, *done.events), (*self.posted, *postings)
+        return replace(self, given=done.given, told=told, rejected=done.rejected, posted=posted)
 
 
 def after_accepting(amount: int = 25769, **autopay: Any) -> Story:

@@ -1,18 +1,20 @@
 """The machines of state.py, walked: what is not in the table is refused, with the right code."""
 
+from collections.abc import Callable
 from dataclasses import replace
 from itertools import product
 
 import pytest
-from billing_stories import BUYER, Story, after_accepting, attempt, local, report
+from billing_stories import BUYER, Story, after_accepting, approved, attempt, closed, local, opened, report
 
-from services.billing.deadlines import Ask, Collect, DueSoon, Step
+from services.billing.deadlines import Ask, Collect, DueSoon, PauseEnd, Step
 from services.billing.state import (
     BILL_MACHINE,
     PLAN_MACHINE,
     REPAYMENT_MACHINE,
     Bill,
     BillStatus,
+    Plan,
     PlanStatus,
     Repayment,
     RepaymentStatus,
@@ -81,6 +83,42 @@ def test_every_deadline_in_every_state_of_a_bill(status: BillStatus, due: DueSoo
     assert bool(done.yields) is (leads_to is not None)
     if leads_to is not None:
         assert done.given.row(Bill, "b:o-1").status in leads_to
+
+
+_P, _B = PlanStatus, BillStatus
+
+WAYS: dict[tuple[PlanStatus, BillStatus], tuple[str, Callable[[], Story]]] = {
+    (_P.OPEN, _B.ISSUED): ("03-13 10:00", after_accepting),
+    (_P.OPEN, _B.OVERDUE): ("03-22 10:00", lambda: after_accepting(enabled=False)),
+    (_P.SETTLED, _B.VOIDED): ("03-14 10:00", lambda: after_accepting().then(approved(25769, "rf-1"), at="03-13 10:00")),
+    (_P.SETTLED, _B.PAID): ("03-20 10:00", lambda: after_accepting().then(PAYMENT, at="03-19 14:01")),
+}
+PAYMENT = report(FIRST, "SUCCEEDED", 25769, "03-19 14:01")
+CASES = {
+    "ReturnOpened": opened("case-2", share=5000),
+    "RefundApproved": approved(5000),
+    "RefundApproved whole": approved(25769),
+    "ReturnClosed": closed(),
+    "PAUSE_END": PauseEnd(BUYER, "case-1", "o-1"),
+}
+
+
+@pytest.mark.parametrize(("way", "case"), list(product(WAYS, CASES)))
+@pytest.mark.parametrize("share", [0, 12884, 25769])
+def test_every_message_about_a_case_in_every_state_of_plan_and_bill(
+    way: tuple[PlanStatus, BillStatus], case: str, share: int
+) -> None:
+    """With nothing, half or all of the order paused for case-1."""
+    at, walked = WAYS[way]
+    story = walked().then(opened(share=share), at=at)
+    assert (story.row(Plan, "o-1").status, story.row(Bill, "b:o-1").status) == way
+    done = story.given.when(CASES[case], now=local(at))
+    trigger = case.removesuffix(" whole")
+    assert done.given.row(Plan, "o-1").status in PLAN_MACHINE[way[0]][trigger]
+    stays = (way[1],)
+    assert done.given.row(Bill, "b:o-1").status in BILL_MACHINE[way[1]].get(trigger, stays)
+    if case == "RefundApproved whole" and way[0] is _P.OPEN:
+        assert (done.given.row(Plan, "o-1").status, done.given.row(Bill, "b:o-1").status) == (_P.SETTLED, _B.VOIDED)
 
 
 @pytest.mark.parametrize(

@@ -4,7 +4,7 @@ from dataclasses import replace
 from datetime import date
 
 import pytest
-from billing_stories import BUYER, CARD, MERCHANT, TERMS, accepted, local
+from billing_stories import BUYER, CARD, MERCHANT, TERMS, accepted, bill, line, local, plan
 from hypothesis import given
 from hypothesis import strategies as st
 
@@ -13,12 +13,8 @@ from services.billing.rules.ledger import Movement
 from services.billing.state import (
     Allocation,
     Autopay,
-    Bill,
     Instalment,
     LedgerAccount,
-    Line,
-    Plan,
-    PlanStatus,
     Repayment,
     RepaymentStatus,
 )
@@ -26,31 +22,6 @@ from shared.engine.vocabulary import Cause
 from shared.kernel.calendar import Calendar, WorkingWeek
 
 CALENDAR = Calendar(week=WorkingWeek.CN_WEEKENDS)
-
-
-def plan(order_id: str = "o-1", accepted_on: date = date(2027, 1, 12), *instalments: Instalment) -> Plan:
-    return Plan(
-        BUYER,
-        order_id,
-        MERCHANT,
-        PlanStatus.OPEN,
-        "MONTHLY",
-        "CNY",
-        accepted_on,
-        sum(one.principal for one in instalments),
-        instalments,
-        "REVERSE_DUE",
-    )
-
-
-def bill(*lines: Line) -> Bill:
-    """A bill that holds these lines, due with the earliest."""
-    one = schedule.first_bill(accepted(), date(2027, 3, 12))
-    return replace(one, lines=lines, due_on=min(line.due_on for line in lines))
-
-
-def line(order_id: str, due_on: date, seq: int = 1) -> Line:
-    return Line(order_id, MERCHANT, seq, due_on, 1)
 
 
 # -- allocation --------------------------------------------------------------------------------------------------------
@@ -170,17 +141,19 @@ def test_2_1_an_arm_set_skips_what_has_passed() -> None:
 def test_b_c_3_why_no_attempt_follows() -> None:
     one = bill(line("o-1", date(2027, 3, 3)))
     usable, at = Autopay(instrument=CARD), local("03-20 14:00")
-    assert collection.prospect(one, usable, at) == collection.Prospect(at, None)
+    assert collection.prospect(one, 100, usable, at) == collection.Prospect(at, None)
     reasons = [
-        collection.prospect(None, usable, at),
-        collection.prospect(one, replace(usable, blocked=True), at),
-        collection.prospect(one, replace(usable, enabled=False), at),
-        collection.prospect(one, Autopay(), at),
-        collection.prospect(one, usable, None),
+        collection.prospect(None, 0, usable, at),
+        collection.prospect(one, 0, replace(usable, blocked=True), at),
+        collection.prospect(one, 0, replace(usable, enabled=False), at),
+        collection.prospect(one, 100, replace(usable, enabled=False), at),
+        collection.prospect(one, 100, Autopay(), at),
+        collection.prospect(one, 100, usable, None),
     ]
     assert [reason.stop_reason for reason in reasons] == [
         "PAID",
         "HARD_DECLINED",
+        "PAUSED",
         "AUTOPAY_OFF",
         "AUTOPAY_OFF",
         "EXHAUSTED",

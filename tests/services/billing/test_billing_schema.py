@@ -5,7 +5,7 @@ from importlib.resources import files
 from typing import get_args
 
 import pytest
-from billing_stories import after_accepting
+from billing_stories import after_accepting, approved, notice, opened
 from pydantic import TypeAdapter
 
 from services.billing.state import (
@@ -13,26 +13,29 @@ from services.billing.state import (
     Bill,
     BillStatus,
     Book,
+    Evidence,
     LedgerAccount,
     Plan,
     PlanStatus,
     Posting,
+    Refund,
     Repayment,
     RepaymentStatus,
 )
-from shared.contracts.billing import BillKind
+from shared.contracts.billing import BillKind, RefundCause
 from shared.contracts.fields import Product
 from shared.contracts.policy import RefundPolicy
 from shared.drivers.rows import columns
 
-SQL = (files("services.billing.migrations") / "billing_0001.py").read_text()
+REVISIONS = ("billing_0001", "billing_0002")
+SQL = "".join((files("services.billing.migrations") / f"{name}.py").read_text() for name in REVISIONS)
 
 
 def table(name: str) -> str:
-    """The text between the parentheses of a CREATE TABLE."""
+    """What stands between the parentheses of a CREATE TABLE, and what was added to it later."""
     found = re.search(rf"CREATE TABLE {name} \((.*?)\n        \)", SQL, re.DOTALL)
     assert found is not None
-    return found[1]
+    return "\n".join([found[1], *re.findall(rf"ALTER TABLE {name}\n(.*?);", SQL, re.DOTALL)])
 
 
 def listed(text: str, column: str) -> list[str]:
@@ -42,11 +45,11 @@ def listed(text: str, column: str) -> list[str]:
     return re.findall(r"'(\w+)'", found[1])
 
 
-@pytest.mark.parametrize("cls", [Book, Plan, Bill, Repayment, Posting])
+@pytest.mark.parametrize("cls", [Book, Plan, Bill, Repayment, Refund, Evidence, Posting])
 def test_every_field_has_a_column_of_its_type(cls: type) -> None:
     text = table(cls.TABLE)
     for column in columns(cls):
-        declared = re.search(rf"^ +{column.name} +{column.type}\b(.*)$", text, re.MULTILINE)
+        declared = re.search(rf"^ +(?:ADD COLUMN )?{column.name} +{column.type}\b(.*)$", text, re.MULTILINE)
         assert declared is not None, column.name
         assert column.nullable is ("NOT NULL" not in declared[1] and "PRIMARY KEY" not in declared[1]), column.name
 
@@ -61,6 +64,7 @@ def test_every_field_has_a_column_of_its_type(cls: type) -> None:
         ("bill", "kind", list(get_args(BillKind))),
         ("bill", "stage", list(STAGES)),
         ("repayment", "status", list(RepaymentStatus)),
+        ("refund", "cause", list(get_args(RefundCause))),
         ("journal", "account", list(LedgerAccount)),
     ],
 )
@@ -76,6 +80,8 @@ def test_the_partial_index_holds_the_live_rows(cls: type) -> None:
 
 
 def test_rows_with_structures_come_back_as_they_were() -> None:
-    for row in after_accepting().until("03-19 14:00").given.rows:
+    story = after_accepting().then(opened(), at="03-15 10:00").then(approved(500), at="03-16 10:00")
+    story = story.then(notice("03-16 10:01"), at="03-16 10:01")
+    for row in story.until("03-19 14:00").given.rows:
         adapter = TypeAdapter(type(row))
         assert adapter.validate_json(adapter.dump_json(row)) == row

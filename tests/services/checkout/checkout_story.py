@@ -12,10 +12,18 @@ from services.checkout.rules.proof import PaymentProofs, Purchase
 from services.checkout.service import checkout
 from services.checkout.state import Account, AccountStatus, Consent, MerchantPair, Order, Policy, PublishedPolicy
 from shared.contracts import checkout as c
-from shared.contracts.billing import BillPaid, DelinquencyChanged, PlanOpened, PlanSettled, RepaymentAllocated
+from shared.contracts.billing import (
+    BillPaid,
+    DelinquencyChanged,
+    PlanOpened,
+    PlanSettled,
+    RefundAllocated,
+    RepaymentAllocated,
+)
 from shared.contracts.fields import Instrument
 from shared.contracts.message import Message
 from shared.contracts.policy import PolicyFields
+from shared.contracts.refunds import ReturnClosed, ReturnOpened
 from shared.engine.vocabulary import Cause, Due, Row
 from shared.kernel.calendar import Calendar, WorkingWeek
 from shared.testing.given import Given, Then
@@ -219,6 +227,47 @@ def repaid(outstanding: int, version: int) -> RepaymentAllocated:
         outstanding_principal=outstanding,
         book_version=version,
     )
+
+
+def refunded(
+    amount: int, outstanding: int, version: int, refund_id: str = "case-1:r1", order_id: str = ORDER, **facts: Any
+) -> RefundAllocated:
+    """A refund fell on an order; what is owed in all is ``outstanding`` now."""
+    fell: dict[str, Any] = {
+        "currency": "CNY",
+        "cause": "RETURN",
+        "legs": (),
+        "before": (),
+        "after": (),
+        "policy": "REVERSE_DUE",
+        "value_on": date(2027, 3, 16),
+        "fees_reversed": 0,
+        "unallocated": 0,
+        "skus": (),
+        "outstanding_principal": outstanding,
+        "book_version": version,
+    }
+    return in_order(RefundAllocated, order_id, refund_id=refund_id, amount=amount, **{**fell, **facts})
+
+
+def return_opened(case_id: str = "case-1", order_id: str = ORDER, *, reopened: bool = False) -> ReturnOpened:
+    return ReturnOpened(
+        buyer_id=BUYER,
+        order_id=order_id,
+        merchant_id=MERCHANT,
+        case_id=case_id,
+        currency="CNY",
+        kind="RETURN_REFUND",
+        review_mode="SELLER",
+        lines=(),
+        reason="NOT_WANTED",
+        share_amount=100,
+        reopened=reopened,
+    )
+
+
+def return_closed(case_id: str = "case-1", outcome: str = "REJECTED", order_id: str = ORDER) -> ReturnClosed:
+    return in_order(ReturnClosed, order_id, case_id=case_id, outcome=outcome)
 
 
 def bill_paid(bill_id: str = "b:o-1", paid_on: str = "03-19", due_on: str = "03-19", max_dpd: int = 0) -> BillPaid:

@@ -15,19 +15,30 @@ from checkout_story import (
     place,
     plan_opened,
     plan_settled,
+    refunded,
+    return_closed,
+    return_opened,
     ship,
 )
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
-from services.checkout.state import ORDER_MACHINE, Account, Order, OrderStatus, ShipmentStatus
+from services.checkout.state import (
+    ORDER_MACHINE,
+    Account,
+    Order,
+    OrderStatus,
+    Refund,
+    ReturnCase,
+    ShipmentStatus,
+)
 from shared.contracts.checkout import ConfirmReceipt, ExtendAuthorisation, OrderAccepted, OrderAuthorized, OrderCaptured
 from shared.engine.vocabulary import Rejected
 
 ORDERS = ("o-1", "o-2", "o-3")
 START = local("03-01 09:00")
 OUTCOMES = {"deliver": "DELIVERED", "refuse": "REFUSED", "lose": "LOST"}
-VERBS = ("place", "cancel", "ship", "final", *OUTCOMES, "confirm", "extend", "bill", "settle")
+VERBS = ("place", "cancel", "ship", "final", *OUTCOMES, "confirm", "extend", "bill", "settle", "case", "refund")
 
 amounts = st.integers(0, 40_000)
 quantities = st.integers(1, 5)
@@ -52,6 +63,7 @@ class Life:
         self.wishes = wishes
         self.now = START
         self.debt = 0
+        self.owed = dict.fromkeys(ORDERS, 0)
         self.version = 0
         self.told: dict[str, dict[str, int]] = {order_id: {"captured": 0} for order_id in ORDERS}
 
@@ -90,7 +102,8 @@ class Life:
             return cancel("MERCHANT", *([f"L{number}"] if number < 4 else []), order_id=order_id)
         if verb == "extend":
             return in_order(ExtendAuthorisation, order_id)
-        return self.from_billing(verb, order_id)
+        told = self.after_sale if verb in ("case", "refund") else self.from_billing
+        return told(verb, order_id, number)
 
     def wished(self, order_id: str, at: str):
         wished, freight = self.wishes[order_id]
@@ -100,20 +113,41 @@ class Life:
         ]
         return place(*sold, at=at, freight=freight, order_id=order_id)
 
-    def from_billing(self, verb: str, order_id: str):
+    def from_billing(self, verb: str, order_id: str, _number: int):
         """The next thing billing would say of an accepted order; of any other the buyer says something."""
         order = self.order(order_id)
-        if verb == "confirm" or order.status is not OrderStatus.ACCEPTED:
+        if verb == "confirm" or order.status not in (OrderStatus.ACCEPTED, OrderStatus.REFUNDED):
             return in_order(ConfirmReceipt, order_id)
         if verb == "bill" and order.held_amount:
             self.version += 1
             self.debt += order.accepted_amount
+            self.owed[order_id] = order.accepted_amount
             return plan_opened(order.accepted_amount, self.version, self.debt, order_id)
         return in_order(ConfirmReceipt, order_id) if order.held_amount else plan_settled(order_id)
 
+    def after_sale(self, verb: str, order_id: str, number: int):
+        """A case of a billed order is opened or closed, or a part of its rest is given back, its debt first."""
+        order = self.order(order_id)
+        rest = order.accepted_amount - order.refunded_amount
+        if order.held_amount or not rest:
+            return in_order(ConfirmReceipt, order_id)
+        if verb == "case":
+            case_id = f"{order_id}-{number}"
+            is_open = any(case.case_id == case_id and case.is_open for case in self.rows(ReturnCase))
+            return return_closed(case_id, order_id=order_id) if is_open else return_opened(case_id, order_id)
+        amount = max(1, rest * number // 4)
+        less = min(amount, self.owed[order_id])
+        self.version += bool(less)
+        self.debt -= less
+        self.owed[order_id] -= less
+        return refunded(amount, self.debt, self.version, f"rf-{self.story.messages}", order_id)
+
+    def rows(self, kind: type) -> list:
+        return [row for row in self.story.given.rows if isinstance(row, kind)]
+
     @property
     def orders(self) -> list[Order]:
-        return [row for row in self.story.given.rows if isinstance(row, Order)]
+        return self.rows(Order)
 
     def order(self, order_id: str) -> Order:
         return self.story.order(order_id)
@@ -139,6 +173,12 @@ class Life:
         captured = self.told[order.order_id]["captured"]
         assert order.accepted_amount <= captured <= order.amount
         assert 0 <= order.held_amount <= order.amount
+        given_back = sum(one.amount for one in self.rows(Refund) if one.order_id == order.order_id)
+        assert 0 <= given_back == order.refunded_amount <= order.accepted_amount
+        is_refunded = order.status is OrderStatus.REFUNDED
+        assert is_refunded is (0 < order.accepted_amount == order.refunded_amount)
+        cases = [one for one in self.rows(ReturnCase) if one.order_id == order.order_id and one.is_open]
+        assert order.open_cases == len(cases)
         for one in order.lines:
             assert one.unshipped >= 0
             units = [u for shipment in order.shipments for u in shipment.lines if u.line_id == one.line_id]
@@ -169,6 +209,30 @@ def test_i3_and_i5_hold_through_every_life(wishes: dict, life: list[tuple[str, s
     for order_id in ORDERS:
         lived.take("place", order_id, 1, 0)
         lived.check()
+    for step in life:
+        lived.take(*step)
+        lived.check()
+
+
+afterlives = st.lists(
+    st.tuples(
+        st.sampled_from(("case", "case", "refund", "settle")),
+        st.sampled_from(ORDERS),
+        st.integers(1, 4),
+        st.sampled_from((0, 24, 24 * 16)),
+    ),
+    max_size=25,
+)
+
+
+@settings(max_examples=100, deadline=None)
+@given(st.fixed_dictionaries({order_id: amounts.filter(bool) for order_id in ORDERS}), afterlives)
+def test_i3_and_i5_hold_through_returns_and_refunds(worth: dict[str, int], life: list[tuple]) -> None:
+    lived = Life({order_id: ([(amount, 1)], 0) for order_id, amount in worth.items()})
+    for order_id in ORDERS:
+        for verb in ("place", "final", "confirm", "bill"):
+            lived.take(verb, order_id, 6, 0)
+        assert lived.order(order_id).status is OrderStatus.ACCEPTED
     for step in life:
         lived.take(*step)
         lived.check()

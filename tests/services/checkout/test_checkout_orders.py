@@ -25,6 +25,7 @@ from checkout_story import (
     plan_opened,
     plan_settled,
     policy,
+    refunded,
     repaid,
     ship,
 )
@@ -351,6 +352,7 @@ WAYS: dict[OrderStatus, Callable[[], Story]] = {
     OrderStatus.DELIVERED: lambda: after(WAYS[OrderStatus.SHIPPED](), (deliver("s1", "03-01 12:00"), "03-01 12:00")),
     OrderStatus.ACCEPTED: lambda: after(WAYS[OrderStatus.DELIVERED](), (CONFIRM, "03-01 12:00")),
     OrderStatus.COMPLETED: completed,
+    OrderStatus.REFUNDED: lambda: after(WAYS[OrderStatus.ACCEPTED](), (refunded(33_499, 0, 2), "03-01 12:30")),
     OrderStatus.CANCELLED: lambda: after(two_lines(), (cancel(), "03-01 12:00")),
     OrderStatus.EXPIRED: expired,
     OrderStatus.DECLINED: lambda: after(

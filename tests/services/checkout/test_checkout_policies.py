@@ -14,6 +14,7 @@ from shared.contracts.policy import (
     DunningTerms,
     ExtensionOption,
     ExtensionTerms,
+    GradeDeductions,
     LateFeeTerms,
     LimitBand,
     ReturnTerms,
@@ -69,11 +70,20 @@ def test_a_version_exists_once() -> None:
         ({"extension": ExtensionTerms(options=(ExtensionOption(days=367),))}, "extension"),
         ({"dunning": DunningTerms(step_days=(1, 367))}, "dunning"),
         ({"late_fee": LateFeeTerms(grace_days=367)}, "late_fee"),
+        ({"return_terms": ReturnTerms(restocking_bps=10_001)}, "return"),
+        ({"return_terms": ReturnTerms(grade_bps=GradeDeductions(d=10_001))}, "return"),
     ],
 )
 def test_a_merchant_keeps_within_the_bounds(stated: dict, field: str) -> None:
     refused = Story().send(publish(**stated), "03-01 10:00").rejected
     assert (refused.code, refused.details["field"]) == ("POLICY_OUT_OF_BOUNDS", field)
+
+
+@pytest.mark.parametrize(("opens_at", "closes_at"), [("22:00", "08:00"), ("09:00", "09:00")])
+def test_contact_hours_open_before_they_close(opens_at: str, closes_at: str) -> None:
+    own = publish(merchant_id="platform", contact=ContactTerms(opens_at=opens_at, closes_at=closes_at))
+    refused = Story().send(own, "03-01 10:00").rejected
+    assert (refused.code, refused.details["field"]) == ("POLICY_OUT_OF_BOUNDS", "contact")
 
 
 @pytest.mark.parametrize("days", [7, 14])

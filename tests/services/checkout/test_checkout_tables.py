@@ -6,7 +6,8 @@ from pathlib import Path
 
 import asyncpg
 import pytest
-from test_checkout_orders import WAYS
+from checkout_story import return_opened
+from test_checkout_orders import WAYS, after
 
 import services.checkout.migrations
 from services.checkout.service import checkout
@@ -68,10 +69,33 @@ async def store(connection: asyncpg.Connection, row: object) -> None:
         "UPDATE orders SET status = 'SOMETHING'",
         "UPDATE orders SET status = 'ACCEPTED'",
         "UPDATE merchant_pair SET open_orders = -1",
+        "UPDATE orders SET status = 'REFUNDED'",
+        "UPDATE orders SET refunded_amount = 1",
+        "UPDATE orders SET open_cases = -1",
     ],
 )
 async def test_bad_rows_cannot_be_written(connection: asyncpg.Connection, change: str) -> None:
     for row in WAYS[OrderStatus.AUTHORIZED]().given.rows:
+        await store(connection, row)
+    with pytest.raises(asyncpg.CheckViolationError):
+        await connection.execute(change)
+
+
+@pytest.mark.parametrize(
+    "change",
+    [
+        "UPDATE orders SET status = 'ACCEPTED'",
+        "UPDATE orders SET refunded_amount = accepted_amount - 1",
+        "UPDATE orders SET refunded_amount = accepted_amount + 1",
+        "UPDATE orders SET accepted_at = NULL",
+        "UPDATE refund SET amount = -1",
+        "UPDATE return_case SET heard = '[]'",
+    ],
+)
+async def test_what_was_given_back_whole_is_refunded_and_nothing_else(
+    connection: asyncpg.Connection, change: str
+) -> None:
+    for row in after(WAYS[OrderStatus.REFUNDED](), (return_opened(), "03-02 10:00")).given.rows:
         await store(connection, row)
     with pytest.raises(asyncpg.CheckViolationError):
         await connection.execute(change)

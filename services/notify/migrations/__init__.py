@@ -1,0 +1,1 @@
+"""Revisions of the branch ``notify``, oldest first."""

@@ -1,0 +1,1 @@
+"""Revisions of the branch ``refunds``, oldest first."""

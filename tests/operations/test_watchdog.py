@@ -1,0 +1,97 @@
+"""The watchdog on a real broker: what is unread, what only looks so, and what ends a process."""
+
+from __future__ import annotations
+
+import asyncio
+import threading
+from collections.abc import AsyncIterator, Callable
+from typing import Any
+from uuid import uuid4
+
+import pytest
+from aiokafka import AIOKafkaProducer
+from aiokafka.admin import AIOKafkaAdminClient, NewTopic
+
+from shared.drivers import watchdog as watchdogs
+from shared.drivers.watchdog import Watchdog
+from shared.engine.ports import Position, TopicPartition
+from shared.local.servers import Servers
+
+PATIENCE_S = 60
+
+
+class Harmless(Watchdog):
+    """Ends nobody, but says that it would."""
+
+    def __init__(self, *given: Any, **settings: Any) -> None:
+        super().__init__(*given, **settings)
+        self.exited = threading.Event()
+
+    def _exit(self, reason: str) -> None:
+        self.exited.set()
+
+
+class Watched:
+    """A topic with one partition, and a process that handles it up to a position and then ends no turn."""
+
+    def __init__(self, bootstrap: str, topic: str) -> None:
+        self.bootstrap = bootstrap
+        self.place = TopicPartition(topic, 0)
+        self.handled = 0
+        self.dog = Harmless(
+            bootstrap,
+            [topic],
+            lanes=lambda: [0],
+            positions=lambda: {self.place: Position(self.handled, None)},
+            ended_at=lambda: 0.0,
+            stall_s=1.0,
+            stop_s=15,
+        )
+
+    async def write(self, *, in_transaction: bool) -> None:
+        name = f"foreign-{uuid4().hex}" if in_transaction else None
+        producer = AIOKafkaProducer(bootstrap_servers=self.bootstrap, transactional_id=name)
+        await producer.start()
+        if in_transaction:
+            async with producer.transaction():
+                await producer.send_and_wait(self.place.topic, b"{}", partition=0)
+        else:
+            await producer.send_and_wait(self.place.topic, b"{}", partition=0)
+        await producer.stop()
+
+    async def eventually(self, holds: Callable[[Harmless], bool]) -> None:
+        async with asyncio.timeout(PATIENCE_S):
+            while not holds(self.dog):
+                await asyncio.sleep(0.05)
+
+
+@pytest.fixture
+async def watched(servers: Servers, monkeypatch: pytest.MonkeyPatch) -> AsyncIterator[Watched]:
+    monkeypatch.setattr(watchdogs, "LOOK_EVERY_S", 0.1)
+    topic = f"watched-{uuid4().hex}"
+    admin = AIOKafkaAdminClient(bootstrap_servers=servers.bootstrap)
+    await admin.start()
+    await admin.create_topics([NewTopic(topic, 1, 1)])
+    await admin.close()
+    found = Watched(servers.bootstrap, topic)
+    yield found
+    found.dog.stop()
+
+
+async def test_a_process_that_lets_records_lie_is_ended(watched: Watched) -> None:
+    await watched.write(in_transaction=False)
+    watched.dog.start()
+    await watched.eventually(lambda dog: dog.exited.is_set())
+    assert watched.dog.lags == {watched.place.topic: 1}
+
+
+async def test_the_mark_at_the_end_of_a_foreign_clients_transaction_is_nothing_unread(watched: Watched) -> None:
+    await watched.write(in_transaction=True)
+    watched.handled = 1  # the record; the mark behind it can be handled by nobody
+    watched.dog.start()
+    await watched.eventually(lambda dog: dog.lag == 1)
+    await watched.eventually(lambda dog: dog.lag == 0)
+    assert not watched.dog.exited.is_set()
+    await watched.write(in_transaction=False)
+    await watched.eventually(lambda dog: dog.exited.is_set())
+    assert watched.dog.lag == 1
