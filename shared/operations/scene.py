@@ -86,6 +86,10 @@ class Scene:
             {"merchant_id": self.merchant_id, "display_name": "花间小铺", "window_days": 7, **common}
         )
 
+    def preferences(self) -> Iterable[Command]:
+        """How the buyer is to be told; said first of all, so that nothing is told otherwise."""
+        yield SetPreferences.model_validate({"buyer_id": self.buyer_id, "contacts": {"EMAIL": self.buyer_id}})
+
     def enrolment(self, token: str) -> Iterable[Command]:
         """Everything from the application to the approved account and the merchant's activation."""
         buyer = {"buyer_id": self.buyer_id}
@@ -117,7 +121,6 @@ class Scene:
                 "scopes": ("CREDIT_DECISION",),
             }
         )
-        yield SetPreferences.model_validate({**buyer, "contacts": {"EMAIL": self.buyer_id}})
 
     def order(self, name: str, category: str, amount: int) -> Iterable[Command]:
         """One unit of something, payable within seven days of its receipt; ``amount`` in minor units."""

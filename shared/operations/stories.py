@@ -141,6 +141,7 @@ class Teller:
 
     async def enrol(self, story: Story) -> None:
         scene = await self._scene(story.name)
+        await self.stage.tell(*scene.preferences())
         await self.stage.tell(*scene.enrolment(story.token))
 
     async def take(self, story: Story, step: Step | Pass) -> None:

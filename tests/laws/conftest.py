@@ -31,7 +31,7 @@ OPENING = datetime(2027, 3, 1, 1, tzinfo=UTC)
 SETUP = Setup(clock="movable", start=OPENING)
 
 
-@pytest.fixture(scope="session")
+@pytest.fixture(scope="package")
 def till_dsn(servers: Servers) -> str:
     """The toy's own role and schema, as every service has them."""
     with psycopg.connect(servers.admin_dsn) as connection:
@@ -43,13 +43,13 @@ def till_dsn(servers: Servers) -> str:
     return dsn
 
 
-@pytest.fixture(scope="session")
+@pytest.fixture(scope="package")
 def mended(tmp_path_factory: pytest.TempPathFactory) -> Path:
     """While this file exists the till's mistakes are mended."""
     return tmp_path_factory.mktemp("till") / "mended"
 
 
-@pytest.fixture(scope="session")
+@pytest.fixture(scope="package")
 def programs(servers: Servers, till_dsn: str, mended: Path) -> list[Program]:
     """What the embedded system would run, and the till beside it; an adapter is deaf to what was said before it ran."""
     with ThreadPoolExecutor(1) as aside:  # the plan runs loops of its own
@@ -60,7 +60,7 @@ def programs(servers: Servers, till_dsn: str, mended: Path) -> list[Program]:
     return [*house, replace(pattern, name="till", argv=uvicorn("tests.laws.till_app:app"), env={**pattern.env, **env})]
 
 
-@pytest.fixture(scope="session")
+@pytest.fixture(scope="package")
 def fleet(programs: list[Program], servers: Servers) -> Iterator[Fleet]:
     """The processes; none is left when the laws are proven."""
     fleet = Fleet(programs, servers.data_dir / "logs")
@@ -69,7 +69,7 @@ def fleet(programs: list[Program], servers: Servers) -> Iterator[Fleet]:
     assert fleet.left() == []
 
 
-@pytest.fixture(scope="session")
+@pytest.fixture(scope="package")
 async def bench(fleet: Fleet, servers: Servers, till_dsn: str) -> AsyncIterator[Bench]:
     """The system, running."""
     await create(servers.bootstrap, *TILL_TOPICS)
@@ -83,7 +83,7 @@ async def bench(fleet: Fleet, servers: Servers, till_dsn: str) -> AsyncIterator[
         yield bench
 
 
-@pytest.fixture(scope="session")
+@pytest.fixture(scope="package")
 async def town(bench: Bench, servers: Servers) -> Town:
     """Shops and buyers of the real services."""
     return await Town(bench, proof_secret(servers.data_dir)).opened()
