@@ -22,7 +22,7 @@ from rich.text import Text
 from shared.cli.access import DATA_DIR, DataDir, access_of
 from shared.cli.console import Complaint, err, facts, instant_of, local_time, out
 from shared.cli.display import Display
-from shared.cli.inbox import inbox_of
+from shared.cli.inbox import inbox_of, notify_url
 from shared.cli.messages import COLOURS
 from shared.cli.post import letters
 from shared.cli.sandbox import prover, shown_letter
@@ -93,6 +93,7 @@ async def _tell_all(data_dir: Path | None) -> bool:
     access = access_of(data_dir)
     if access.clock != "movable":
         raise Complaint("the demo moves time: start the system with --clock movable")
+    notify_url(data_dir)  # a missing address is better told now than at the end
     async with RunningSystem(access) as system:
         teller = Teller(system, prover(data_dir), mark=f"{int(time.time()):x}")
         with err.status("publishing the policies"):
