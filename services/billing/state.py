@@ -11,7 +11,7 @@ from collections.abc import Mapping
 from dataclasses import dataclass, replace
 from datetime import date, datetime
 from enum import StrEnum
-from typing import Any, Literal, get_args
+from typing import Literal, get_args
 
 from shared.contracts.billing import BillKind, RefundCause, Stage
 from shared.contracts.fields import Instrument, Product
@@ -47,10 +47,6 @@ __all__ = [
     "Repayment",
     "RepaymentStatus",
 ]
-
-Machine = Mapping[Any, Mapping[str, tuple[Any, ...]]]
-"""For each state the triggers it knows (deadlines by kind) and the states each may lead to."""
-
 
 Component = Literal["LATE_FEE", "FEE", "PRINCIPAL"]
 """What a part of a repayment pays for: penalty, then fee, then principal."""

@@ -5,7 +5,7 @@ The states of risk review and of services join the order machine together with t
 
 from __future__ import annotations
 
-from collections.abc import Iterable, Mapping
+from collections.abc import Mapping
 from dataclasses import dataclass, field
 from datetime import date, datetime
 from enum import StrEnum
@@ -15,7 +15,7 @@ from typing import Annotated, Any
 from shared.contracts.checkout import AuthorizedLine, OrderKind
 from shared.contracts.fields import Instrument, Product
 from shared.contracts.policy import PLATFORM, PolicyFields, PolicyVersions, Terms
-from shared.engine.vocabulary import Live, Named, Rejected, Row
+from shared.engine.vocabulary import Live, Named, Row
 from shared.kernel.money import quantity_share
 
 __all__ = [
@@ -39,26 +39,7 @@ __all__ = [
     "Shipment",
     "ShipmentStatus",
     "Units",
-    "refusal",
-    "require",
 ]
-
-Machine = Mapping[Any, Mapping[str, tuple[Any, ...]]]
-"""For each state the triggers it knows (messages by class, deadlines by kind) and the states each may lead to."""
-
-
-def require(machine: Machine, state: StrEnum, trigger: str) -> None:
-    """Refuse a trigger the state does not know: ILLEGAL_TRANSITION with ``from`` and the triggers ``allowed``."""
-    if trigger not in machine.get(state, {}):
-        raise Rejected(
-            "ILLEGAL_TRANSITION", f"{trigger} is not possible in {state}", **refusal(state, machine.get(state, ()))
-        )
-
-
-def refusal(state: StrEnum, allowed: Iterable[str]) -> dict[str, Any]:
-    """The details of ILLEGAL_TRANSITION: the state that stands and what it would allow."""
-    return {"from": str(state), "allowed": sorted(allowed)}
-
 
 # -- the account -------------------------------------------------------------------------------------------------------
 

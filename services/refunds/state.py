@@ -25,7 +25,7 @@ from shared.contracts.refunds import (
     Responsibility,
     ReviewMode,
 )
-from shared.engine.vocabulary import Live, Rejected, Row
+from shared.engine.vocabulary import Live, Row
 
 __all__ = [
     "CASE_MACHINE",
@@ -41,22 +41,7 @@ __all__ = [
     "Proof",
     "Refund",
     "RefundStatus",
-    "require",
 ]
-
-Machine = Mapping[Any, Mapping[str, tuple[Any, ...]]]
-"""For each state the triggers it knows and the states each may lead to.
-
-Triggers are messages by class, followed by the decision or outcome they carry, and deadlines by kind.
-"""
-
-
-def require(machine: Machine, state: StrEnum, trigger: str) -> None:
-    """Refuse a trigger the state does not know: ILLEGAL_TRANSITION with ``from`` and the triggers ``allowed``."""
-    if trigger not in machine[state]:
-        details: dict[str, Any] = {"from": str(state), "allowed": sorted(machine[state])}
-        raise Rejected("ILLEGAL_TRANSITION", f"{trigger} is not possible in {state}", **details)
-
 
 # -- the order ---------------------------------------------------------------------------------------------------------
 
@@ -164,7 +149,10 @@ CASE_MACHINE: Mapping[CaseStatus, Mapping[str, tuple[CaseStatus, ...]]] = {
     _C.REFUND_DUE: {"RefundCompleted": (_C.CLOSED,)},
     _C.CLOSED: {},
 }
-"""A refund of nothing closes the case at once. RefundCompleted is this service's own word on the case's refund."""
+"""Triggers are messages by class, followed by the decision or outcome they carry, and deadlines by kind.
+
+A refund of nothing closes the case at once. RefundCompleted is this service's own word on the case's refund.
+"""
 
 
 @dataclass(frozen=True, slots=True)

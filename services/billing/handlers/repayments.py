@@ -4,8 +4,8 @@ from __future__ import annotations
 
 from collections.abc import Iterator
 from dataclasses import replace
-from datetime import datetime, timedelta
-from typing import Annotated, Any
+from datetime import datetime
+from typing import Annotated
 
 from services.billing.deadlines import Ask
 from services.billing.rules import allocation, collection, dues, facts, ledger, settlement, timetable
@@ -19,14 +19,12 @@ from services.billing.state import (
     RepaymentStatus,
 )
 from shared.contracts.billing import RepayBill, ReportCollection
+from shared.engine.refusals import CLOCK_TOLERANCE, refusal, repeated
 from shared.engine.service import Yielded
 from shared.engine.vocabulary import Cause, Deadline, Disarm, Named, Rejected, Rows
 from shared.kernel.calendar import Calendar
 
 __all__ = ["ask_provider", "repay", "report_collection"]
-
-CLOCK_TOLERANCE = timedelta(minutes=1)
-"""How far ahead of business time a sender's clock may be (H-5)."""
 
 _FINAL_OUTCOME = {
     RepaymentStatus.SUCCEEDED: "SUCCEEDED",
@@ -51,7 +49,12 @@ def repay(
 ) -> Iterator[Yielded]:
     """The buyer pays a bill or an order now: the provider is asked for the money (BIL-05, B-A2, B-C1)."""
     if repayment is not None:
-        raise _repeated(repayment, cause)
+        raise repeated(
+            same=repayment.content == cause.content,
+            repayment_id=repayment.repayment_id,
+            status=str(repayment.status),
+            amount=repayment.amount,
+        )
     debt = _target(command, bill, plan)
     repayment = collection.requested_by_buyer(command, now, cause)
     waiting = settlement.target_bills(repayment, bills)
@@ -61,12 +64,6 @@ def repay(
     yield facts.collection_requested(repayment)
     bill_ids = tuple(one.bill_id for one in waiting)
     yield Deadline(now + collection.FIRST_ASK, Ask(command.buyer_id, command.repayment_id, bill_ids))
-
-
-def _repeated(repayment: Repayment, cause: Cause) -> Rejected:
-    """The id is taken: by the same request, or by another one (H-3)."""
-    code = "ALREADY_DONE" if repayment.content == cause.content else "ALREADY_EXISTS"
-    return Rejected(code, repayment_id=repayment.repayment_id, status=str(repayment.status), amount=repayment.amount)
 
 
 def _target(command: RepayBill, bill: Bill | None, plan: Plan | None) -> Bill | Plan:
@@ -127,7 +124,7 @@ def _refuse_report(report: ReportCollection, repayment: Repayment, now: datetime
     if report.outcome not in known:
         if report.outcome == _FINAL_OUTCOME.get(repayment.status):
             raise Rejected("ALREADY_DONE", repayment_id=repayment.repayment_id, status=str(repayment.status))
-        details: dict[str, Any] = {"from": str(repayment.status), "allowed": sorted(known)}
+        details = refusal(repayment.status, known)
         raise Rejected("ILLEGAL_TRANSITION", f"{report.outcome} is no news of this repayment", **details)
     if report.occurred_at > now + CLOCK_TOLERANCE:
         raise Rejected("TIME_IN_FUTURE", now=now.isoformat())

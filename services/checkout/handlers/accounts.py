@@ -20,7 +20,7 @@ from services.checkout.rules.application import (
 from services.checkout.rules.policy import platform_policy
 from services.checkout.rules.standing import with_action
 from services.checkout.service import checkout
-from services.checkout.state import ACCOUNT_MACHINE, Account, AccountStatus, PlatformPolicy, require
+from services.checkout.state import ACCOUNT_MACHINE, Account, AccountStatus, PlatformPolicy
 from shared.contracts.checkout import (
     AccountActivated,
     AccountApplied,
@@ -37,6 +37,7 @@ from shared.contracts.checkout import (
     ReviewAccount,
 )
 from shared.contracts.policy import CardPredicate
+from shared.engine.refusals import require
 from shared.engine.service import Yielded
 from shared.engine.vocabulary import Deadline, Disarm
 

@@ -12,7 +12,7 @@ from services.checkout.rules.admission import refuse_foreign_merchant
 from services.checkout.rules.cancellation import cancellable_lines
 from services.checkout.rules.fulfilment import extended, moved_on, released, unshipped
 from services.checkout.service import checkout
-from services.checkout.state import ORDER_MACHINE, Account, MerchantPair, Order, OrderStatus, require
+from services.checkout.state import ORDER_MACHINE, Account, MerchantPair, Order, OrderStatus
 from shared.contracts.checkout import (
     AuthorisationExtended,
     CancelOrder,
@@ -20,6 +20,7 @@ from shared.contracts.checkout import (
     OrderCancelled,
     OrderExpired,
 )
+from shared.engine.refusals import require
 from shared.engine.service import Yielded
 from shared.engine.vocabulary import Deadline
 from shared.kernel.calendar import Calendar

@@ -8,7 +8,6 @@ from datetime import datetime
 
 from services.checkout.deadlines import AuthExpiry
 from services.checkout.handlers.credit import credit_changed
-from services.checkout.rules.admission import repeated
 from services.checkout.rules.credit import with_open_order
 from services.checkout.rules.eligibility import check_request, counterfactual, failing_tests
 from services.checkout.rules.placement import authorised, declined
@@ -17,6 +16,7 @@ from services.checkout.rules.proof import PaymentProofs
 from services.checkout.service import checkout
 from services.checkout.state import Account, MerchantPair, Order, PlatformPolicy, Policy
 from shared.contracts.checkout import Counterfactual, OrderAuthorized, OrderDeclined, PlaceOrder
+from shared.engine.refusals import repeated
 from shared.engine.service import Yielded
 from shared.engine.vocabulary import Cause, Deadline
 from shared.kernel.calendar import Calendar
@@ -39,7 +39,7 @@ def place_order(
 ) -> Iterator[Yielded]:
     """The buyer confirmed an order to pay later: its amount is held on the limit, or it is declined (C-R8)."""
     if order is not None:
-        raise repeated(same=order.content == cause.content, stands={"order_id": order.order_id, "status": order.status})
+        raise repeated(same=order.content == cause.content, order_id=order.order_id, status=order.status)
     policy = resolve(platform, merchant, now)
     check_request(place, account, policy, proofs, now, calendar)
     order = declined(place, policy, cause.content)

@@ -7,7 +7,7 @@ from datetime import datetime
 from typing import Literal
 
 from services.checkout.handlers.credit import order_moved
-from services.checkout.rules.admission import refuse_foreign_merchant, refuse_future
+from services.checkout.rules.admission import refuse_foreign_merchant
 from services.checkout.rules.fulfilment import (
     auto_accept_at,
     check_new_shipment,
@@ -19,6 +19,7 @@ from services.checkout.rules.fulfilment import (
 from services.checkout.service import checkout
 from services.checkout.state import Account, MerchantPair, Order, OrderStatus, Shipment, ShipmentStatus
 from shared.contracts.checkout import DeliveryReported, OrderCancelled, OrderCaptured, ReportDelivery, ReportShipment
+from shared.engine.refusals import refuse_future
 from shared.engine.service import Yielded
 from shared.engine.vocabulary import Cause
 

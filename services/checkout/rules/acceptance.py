@@ -6,8 +6,9 @@ from collections.abc import Sequence
 from dataclasses import replace
 from datetime import datetime, timedelta
 
-from services.checkout.state import ORDER_MACHINE, Order, OrderStatus, Shipment, ShipmentStatus, require
+from services.checkout.state import ORDER_MACHINE, Order, OrderStatus, Shipment, ShipmentStatus
 from shared.contracts.checkout import AcceptedLine
+from shared.engine.refusals import require
 from shared.engine.vocabulary import Rejected
 from shared.kernel.calendar import MIDNIGHT, Calendar
 

@@ -8,9 +8,10 @@ from datetime import datetime, timedelta
 
 from services.checkout.rules.limit import band
 from services.checkout.rules.standing import standing
-from services.checkout.state import ACCOUNT_MACHINE, Account, AccountStatus, refusal, require
+from services.checkout.state import ACCOUNT_MACHINE, Account, AccountStatus
 from shared.contracts.checkout import ApplicationStep, ApplyForAccount, BindCard
 from shared.contracts.policy import CardPredicate, LimitBand
+from shared.engine.refusals import refusal, require
 from shared.engine.vocabulary import Rejected
 
 __all__ = ["IDLE_AFTER", "activated", "applied", "check_card", "missing_steps", "with_step"]

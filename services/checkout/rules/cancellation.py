@@ -5,8 +5,9 @@ from __future__ import annotations
 from datetime import datetime, timedelta
 
 from services.checkout.rules.fulfilment import unshipped
-from services.checkout.state import ORDER_MACHINE, Order, OrderStatus, require
+from services.checkout.state import ORDER_MACHINE, Order, OrderStatus
 from shared.contracts.checkout import CancelOrder
+from shared.engine.refusals import require
 from shared.engine.vocabulary import Rejected
 
 __all__ = ["cancellable_lines"]

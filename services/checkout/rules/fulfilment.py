@@ -10,9 +10,9 @@ from collections.abc import Collection
 from dataclasses import replace
 from datetime import date, datetime, timedelta
 
-from services.checkout.rules.admission import repeated
-from services.checkout.state import ORDER_MACHINE, Order, OrderStatus, Shipment, ShipmentStatus, refusal, require
+from services.checkout.state import ORDER_MACHINE, Order, OrderStatus, Shipment, ShipmentStatus
 from shared.contracts.checkout import ReportDelivery, ReportShipment
+from shared.engine.refusals import refusal, repeated, require
 from shared.engine.vocabulary import Rejected
 
 __all__ = [
@@ -76,7 +76,7 @@ def check_new_shipment(order: Order, report: ReportShipment, content: str) -> No
     for one in order.shipments:
         if one.shipment_id == report.shipment_id:
             stands = {"shipment_id": one.shipment_id, "status": one.status}
-            raise repeated(same=one.content == content, stands=stands)
+            raise repeated(same=one.content == content, **stands)
     require(ORDER_MACHINE, order.status, "ReportShipment")
 
 

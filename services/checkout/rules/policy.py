@@ -7,10 +7,10 @@ from dataclasses import dataclass
 from datetime import datetime, timedelta
 from functools import lru_cache
 
-from services.checkout.rules.admission import repeated
 from services.checkout.state import Policy, PublishedPolicy
 from shared.contracts.fields import Product
 from shared.contracts.policy import DEFAULTS, PLATFORM, PolicyFields, PolicyVersions, ReturnTerms, Terms
+from shared.engine.refusals import repeated
 from shared.engine.vocabulary import Rejected
 
 __all__ = ["ResolvedPolicy", "check_publication", "in_force", "platform_policy", "resolve", "with_version"]
@@ -92,7 +92,7 @@ def check_publication(policy: Policy, version: PublishedPolicy, platform: Policy
     for one in policy.versions:
         if one.version == version.version:
             stands = {"version": one.version, "effective_from": one.effective_from}
-            raise repeated(same=one == version, stands=stands)
+            raise repeated(same=one == version, **stands)
     if version.effective_from < now + NOTICE:
         raise Rejected("POLICY_RETROACTIVE", effective_from=version.effective_from, earliest=now + NOTICE)
     if policy.merchant_id == PLATFORM:

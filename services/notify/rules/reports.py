@@ -6,19 +6,17 @@ Refusals in the order of H-5: existence, state, content.
 from __future__ import annotations
 
 from datetime import datetime, timedelta
-from typing import Any, get_args
+from typing import get_args
 
 from services.notify.state import NOTICE_MACHINE, Notice, NoticeStatus
 from shared.contracts.notify import DeliveryOutcome, ReportNoticeDelivery
+from shared.engine.refusals import refusal, refuse_future
 from shared.engine.vocabulary import Rejected
 
 __all__ = ["attempt_of", "refuse_no_news", "refuse_wrong_time"]
 
 OUTCOMES = frozenset(get_args(DeliveryOutcome))
 FAILURES = frozenset({"FAILED_SOFT", "BOUNCED"})
-
-CLOCK_TOLERANCE = timedelta(minutes=1)
-"""How far ahead of business time a sender's clock may be (H-5)."""
 
 LATE_MAX = timedelta(hours=24)
 """How long after the fact a report still counts: late evidence cannot be invented."""
@@ -37,16 +35,15 @@ def refuse_no_news(outcome: DeliveryOutcome, attempt: int, notice: Notice) -> No
     if _is_news(outcome, attempt, notice):
         return
     if _contradicts(outcome, attempt, notice):
-        allowed = sorted(OUTCOMES & set(NOTICE_MACHINE[notice.status]))
-        details: dict[str, Any] = {"from": str(notice.status), "allowed": allowed}
+        allowed = OUTCOMES & set(NOTICE_MACHINE[notice.status])
+        details = refusal(notice.status, allowed)
         raise Rejected("ILLEGAL_TRANSITION", f"{outcome} is not possible in {notice.status}", **details)
     raise Rejected("ALREADY_DONE", notice_id=notice.notice_id, status=str(notice.status))
 
 
 def refuse_wrong_time(occurred_at: datetime, now: datetime) -> None:
     """TIME_IN_FUTURE, TIME_IMPLAUSIBLE."""
-    if occurred_at > now + CLOCK_TOLERANCE:
-        raise Rejected("TIME_IN_FUTURE", occurred_at=occurred_at, now=now)
+    refuse_future(occurred_at, now)
     if occurred_at < now - LATE_MAX:
         raise Rejected("TIME_IMPLAUSIBLE", occurred_at=occurred_at, now=now)
 

@@ -8,9 +8,9 @@ from datetime import datetime
 
 from services.refunds.deadlines import CASE_DEADLINES, Evidence, Review, ShipBack
 from services.refunds.rules import facts, intake, reviews, timetable, units
-from services.refunds.rules.admission import own_case, refuse_foreign_merchant, repeated
+from services.refunds.rules.admission import own_case, refuse_foreign_merchant
 from services.refunds.service import refunds
-from services.refunds.state import CASE_MACHINE, Case, CaseStatus, Order, Proof, require
+from services.refunds.state import CASE_MACHINE, Case, CaseStatus, Order, Proof
 from shared.contracts.refunds import (
     CaseOutcome,
     EvidenceRequested,
@@ -22,6 +22,7 @@ from shared.contracts.refunds import (
     SubmitEvidence,
     WithdrawReturn,
 )
+from shared.engine.refusals import repeated, require
 from shared.engine.service import Yielded
 from shared.engine.vocabulary import Cause, Deadline, Disarm, Rejected
 from shared.kernel.calendar import Calendar

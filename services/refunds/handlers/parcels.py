@@ -10,9 +10,9 @@ from services.refunds.deadlines import Assess, Receipt, ShipBack
 from services.refunds.handlers.cases import close
 from services.refunds.handlers.rulings import dispute
 from services.refunds.rules import facts, inspection, timetable
-from services.refunds.rules.admission import own_case, refuse_future
+from services.refunds.rules.admission import own_case
 from services.refunds.service import refunds
-from services.refunds.state import CASE_MACHINE, Case, CaseStatus, Order, require
+from services.refunds.state import CASE_MACHINE, Case, CaseStatus, Order
 from shared.contracts.fields import Listed
 from shared.contracts.refunds import (
     ReportReturnReceipt,
@@ -21,6 +21,7 @@ from shared.contracts.refunds import (
     ReturnInTransit,
     ReturnReceived,
 )
+from shared.engine.refusals import refuse_future, require
 from shared.engine.service import Yielded
 from shared.engine.vocabulary import Deadline, Disarm
 from shared.kernel.calendar import Calendar

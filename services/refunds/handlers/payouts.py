@@ -8,10 +8,10 @@ from datetime import datetime
 from services.refunds.deadlines import Ask, Retry
 from services.refunds.handlers.refunds import CaseOfRefund, complete
 from services.refunds.rules import facts, payouts, timetable
-from services.refunds.rules.admission import refuse_future
 from services.refunds.service import refunds
-from services.refunds.state import LEG_MACHINE, REFUND_MACHINE, Case, Leg, LegStatus, Refund, RefundStatus, require
+from services.refunds.state import LEG_MACHINE, REFUND_MACHINE, Case, Leg, LegStatus, Refund, RefundStatus
 from shared.contracts.refunds import ReportPayout, RetryPayout
+from shared.engine.refusals import refuse_future, require
 from shared.engine.service import Yielded
 from shared.engine.vocabulary import Deadline, Disarm, Rejected
 

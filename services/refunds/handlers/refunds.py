@@ -9,7 +9,7 @@ from typing import Annotated
 
 from services.refunds.deadlines import Arrival
 from services.refunds.rules import approval, facts, payouts, timetable, units
-from services.refunds.rules.admission import refuse_foreign_merchant, repeated
+from services.refunds.rules.admission import refuse_foreign_merchant
 from services.refunds.rules.names import case_of_refund, refund_of_overpayment
 from services.refunds.service import refunds
 from services.refunds.state import (
@@ -24,6 +24,7 @@ from services.refunds.state import (
 )
 from shared.contracts.billing import OverpaymentDetected, RefundAllocated
 from shared.contracts.refunds import IssueRefund, RefundApproved
+from shared.engine.refusals import repeated
 from shared.engine.service import Yielded
 from shared.engine.vocabulary import Cause, Deadline, Disarm, Named
 from shared.kernel.calendar import Calendar

@@ -12,7 +12,7 @@ from services.refunds.handlers.refunds import grant
 from services.refunds.rules import amounts, approval, facts, inspection, reviews, timetable, units
 from services.refunds.rules.admission import own_case
 from services.refunds.service import refunds
-from services.refunds.state import CASE_MACHINE, Case, CaseStatus, Order, require
+from services.refunds.state import CASE_MACHINE, Case, CaseStatus, Order
 from shared.contracts.fields import Listed
 from shared.contracts.refunds import (
     AssessedLine,
@@ -21,6 +21,7 @@ from shared.contracts.refunds import (
     Responsibility,
     ReviewRefund,
 )
+from shared.engine.refusals import require
 from shared.engine.service import Yielded
 from shared.engine.vocabulary import Deadline, Disarm
 from shared.kernel.calendar import Calendar

@@ -1,17 +1,13 @@
-"""What any command must satisfy before its own rules count: existence, repetition, times (H-3, H-5)."""
+"""What any command must satisfy before its own rules count: whose order and case it is (H-5)."""
 
 from __future__ import annotations
 
-from datetime import datetime, timedelta
-from typing import Any, Protocol
+from typing import Protocol
 
 from services.refunds.state import Case, Order
 from shared.engine.vocabulary import Rejected
 
-__all__ = ["own_case", "refuse_foreign_merchant", "refuse_future", "repeated"]
-
-CLOCK_TOLERANCE = timedelta(minutes=1)
-"""How far ahead of business time a sender's clock may be (H-5)."""
+__all__ = ["own_case", "refuse_foreign_merchant"]
 
 
 class _AboutACase(Protocol):
@@ -32,14 +28,3 @@ def own_case(command: _AboutACase, case: Case | None) -> Case:
     if case is None or (case.order_id, case.merchant_id) != (command.order_id, command.merchant_id):
         raise Rejected(Case.UNKNOWN, "This order of this merchant has no such case")
     return case
-
-
-def refuse_future(occurred_at: datetime, now: datetime) -> None:
-    """A reported fact must have happened, clocks being a minute apart at most: TIME_IN_FUTURE."""
-    if occurred_at > now + CLOCK_TOLERANCE:
-        raise Rejected("TIME_IN_FUTURE", occurred_at=occurred_at, now=now)
-
-
-def repeated(*, same: bool, **stands: Any) -> Rejected:
-    """The answer to a request whose id is taken: ALREADY_DONE for the same request, ALREADY_EXISTS for another."""
-    return Rejected("ALREADY_DONE" if same else "ALREADY_EXISTS", **stands)

@@ -9,10 +9,11 @@ from __future__ import annotations
 from collections.abc import Iterable, Mapping
 from dataclasses import replace
 
-from services.refunds.state import LEG_MACHINE, Leg, LegStatus, Refund, RefundStatus, require
+from services.refunds.state import LEG_MACHINE, Leg, LegStatus, Refund, RefundStatus
 from shared.contracts.billing import LegKind, RefundLeg
 from shared.contracts.fields import Instrument
 from shared.contracts.refunds import PayoutOutcome, ReportPayout, RetryPayout
+from shared.engine.refusals import require
 from shared.engine.vocabulary import Rejected
 
 __all__ = [
