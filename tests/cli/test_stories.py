@@ -9,7 +9,6 @@ from pathlib import Path
 import pytest
 
 from services.checkout.rules.proof import Purchase as Proven
-from services.checkout.service import checkout
 from services.notify.adapters.smtp import Mail, SmtpSettings, send_mail
 from shared.contracts.billing import BillPaid
 from shared.contracts.message import Command
@@ -21,7 +20,7 @@ from shared.operations.scene import Purchase
 from shared.operations.sightings import Moment
 from shared.operations.stories import STORIES, Check, Expect, Story, Teller
 from shared.testing.world import World
-from tests.journeys.town import CALENDAR, PROOFS, SERVICES, provider_of
+from tests.journeys.town import PROOFS, SERVICES, furnished, provider_of
 
 MORNING = datetime(2027, 3, 1, 1, 0, tzinfo=UTC)
 PAID = BillPaid.model_validate(
@@ -51,14 +50,8 @@ class WorldStage:
 
 @pytest.fixture(autouse=True)
 def constants() -> Iterator[None]:
-    before = {service: dict(service.resources) for service in SERVICES}
-    checkout.provide(PROOFS)
-    for service in SERVICES:
-        service.provide(CALENDAR)
-    yield
-    for service, resources in before.items():
-        service.resources.clear()
-        service.resources.update(resources)
+    with furnished():
+        yield
 
 
 def prove(purchase: Purchase, now: datetime) -> str:

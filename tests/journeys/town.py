@@ -2,7 +2,8 @@
 
 from __future__ import annotations
 
-from collections.abc import AsyncIterator, Sequence
+from collections.abc import AsyncIterator, Iterator, Sequence
+from contextlib import contextmanager
 from dataclasses import dataclass
 from datetime import UTC, date, datetime, timedelta
 from typing import Literal
@@ -46,6 +47,19 @@ LIMIT = 200_000
 def local(text: str) -> datetime:
     """``"03-19 14:00"`` as an instant of 2027 in the tenant's zone."""
     return datetime.fromisoformat(f"2027-{text.replace(' ', 'T')}").replace(tzinfo=ZONE).astimezone(UTC)
+
+
+@contextmanager
+def furnished() -> Iterator[None]:
+    """The constants the services' handlers ask for, as long as this lasts."""
+    before = {service: dict(service.resources) for service in SERVICES}
+    checkout.provide(PROOFS)
+    for service in SERVICES:
+        service.provide(CALENDAR)
+    yield
+    for service, resources in before.items():
+        service.resources.clear()
+        service.resources.update(resources)
 
 
 OPENING = local("03-01 09:00")
