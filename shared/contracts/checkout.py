@@ -33,7 +33,7 @@ from shared.contracts.fields import (
     example,
 )
 from shared.contracts.message import Command, Event, Rejection
-from shared.contracts.policy import DEFAULTS, PLATFORM, PolicyVersions, PublishedPolicy, Terms
+from shared.contracts.policy import DEFAULTS, PLATFORM, FrozenTerms, PolicyVersions, PublishedPolicy, Terms
 
 __all__ = [
     "AcceptedLine",
@@ -564,7 +564,7 @@ class OrderAuthorized(Event, service="checkout", subject="order_id"):
     instalments: Instalments
     lines: Listed[AuthorizedLine] = Field(description="What was bought")
     expires_at: Instant = Field(description="When the authorisation lapses")
-    terms: Terms = Field(description="The policy as frozen on this order")
+    terms: FrozenTerms = Field(description="The policy as frozen on this order")
     policy_versions: PolicyVersions = Field(description="Where the terms come from")
 
 
@@ -716,7 +716,7 @@ class OrderAccepted(Event, service="checkout", subject="order_id"):
     product: Product = Field(description="Pay within days of acceptance, or on monthly statements")
     instalments: Instalments
     instrument: Instrument = Field(description="What the debt is collected from")
-    terms: Terms = Field(description="The policy as frozen on this order")
+    terms: FrozenTerms = Field(description="The policy as frozen on this order")
     policy_versions: PolicyVersions = Field(description="Where the terms come from")
 
 

@@ -7,9 +7,11 @@ the default named at the member.
 
 from __future__ import annotations
 
-from typing import Annotated, Literal, Self
+from functools import lru_cache
+from typing import Annotated, Any, Literal, Self
 
-from pydantic import Field, model_validator
+from pydantic import Field, ValidationInfo, ValidatorFunctionWrapHandler, WrapValidator, model_validator
+from pydantic_core import to_json
 
 from shared.contracts.fields import (
     Bps,
@@ -37,6 +39,7 @@ __all__ = [
     "DunningTerms",
     "ExtensionOption",
     "ExtensionTerms",
+    "FrozenTerms",
     "LateFeeTerms",
     "LateFeeTier",
     "LimitBand",
@@ -266,6 +269,10 @@ class PublishedPolicy(PolicyFields):
         return self
 
 
+_TERMS_REMEMBERED = 1_000
+"""Terms kept in memory at most, some kilobytes each; those of the policy versions in use recur with every order."""
+
+
 class Terms(Part):
     """The resolved policy frozen on an order: every later decision of any service about this order uses it."""
 
@@ -284,6 +291,23 @@ class Terms(Part):
     def frozen(cls, policy: PolicyFields) -> Self:
         """The part of a resolved policy that an order keeps; the policy must leave none of it open."""
         return cls.model_validate({name: getattr(policy, name) for name in cls.model_fields})
+
+
+@lru_cache(maxsize=_TERMS_REMEMBERED)
+def _read_terms(stated: bytes) -> Terms:
+    return Terms.model_validate_json(stated)
+
+
+def _terms(value: Any, read: ValidatorFunctionWrapHandler, info: ValidationInfo) -> Terms:
+    terms: Terms = _read_terms(to_json(value)) if info.mode == "json" else read(value)
+    return terms
+
+
+FrozenTerms = Annotated[Terms, WrapValidator(_terms)]
+"""The terms of an order as they come with every message about it.
+
+The orders of one policy version carry the same, and reading them is most of reading such a message: each is read once.
+"""
 
 
 class PolicyVersions(Part):

@@ -15,7 +15,7 @@ from functools import cache
 from typing import Any
 
 from pydantic import TypeAdapter
-from pydantic_core import from_json, to_json
+from pydantic_core import SchemaSerializer, from_json, to_json
 
 from shared.contracts.envelope import HEADER_MAX
 from shared.contracts.message import Message
@@ -111,7 +111,7 @@ class Work:
         return cls(
             handler=handler,
             message=_fields_of(handler.message).validate_json(held.message),  # type: ignore[arg-type]
-            id=held.id,
+            id=_deadline_id(held.id),
             key=held.key,
             lane=held.lane,
             now=held.due_at,
@@ -161,6 +161,8 @@ class Agenda:
 
     def next_due(self, horizon: datetime) -> Held | None:
         """The deadline to run next: the earliest due up to ``horizon``, by (due_at, kind, subject) (T-3)."""
+        if not self.deadlines:
+            return None
         due = [one for one in self.deadlines.values() if one.due_at is not None and one.due_at <= horizon]
         return min(due, key=lambda one: (one.due_at, one.kind, one.subject)) if due else None
 
@@ -225,14 +227,17 @@ class HeldLedger:
 
 
 def held_deadline(deadline: Deadline, work: Work, index: int) -> Held:
-    """The held form of a deadline armed by ``work``; ``index`` makes its id distinct among what that message armed."""
+    """The held form of a deadline armed by ``work``; ``index`` makes it distinct among what that message armed.
+
+    Most deadlines are called off or replaced: what only one that fires needs is made when it does.
+    """
     due = deadline.message
     return Held(
         lane=work.lane,
         key=work.key,
         until=Until.TIME,
-        message=to_json(due).decode(),
-        id=derived_id("deadline", work.id, index),
+        message=_serializer_of(type(due)).to_json(due).decode(),  # type: ignore[arg-type]
+        id=f"{work.id}:{index}",
         held_at=work.now,
         kind=due.KIND,
         subject=due.subject,
@@ -329,6 +334,17 @@ def _bytes(text: str | None) -> bytes | None:
     return None if text is None else b64decode(text)
 
 
+def _deadline_id(held_id: str) -> str:
+    """The id of a deadline that fires, made of its armer's and its place among what that armed; or as it was made."""
+    armer, armed, index = held_id.rpartition(":")
+    return derived_id("deadline", armer, int(index)) if armed else held_id
+
+
 @cache
 def _fields_of(kind: type[Due]) -> TypeAdapter[Due]:
     return TypeAdapter(kind)
+
+
+@cache
+def _serializer_of(kind: type[Due]) -> SchemaSerializer:
+    return _fields_of(kind).serializer  # type: ignore[arg-type]

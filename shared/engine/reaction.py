@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Collection, Sequence
 from dataclasses import dataclass, field
+from functools import cache
 from itertools import islice
 from typing import Any
 
@@ -37,21 +38,26 @@ def react(work: Work, arguments: Sequence[Any], emits: Collection[type[Event]]) 
     count = 0
     for one in islice(work.handler.react(work.message, *arguments), YIELDS_MAX + 1):
         count += 1
-        match one:
-            case Row():
-                reaction.rows.append(one)
-            case Entry():
-                reaction.entries.append(one)
-            case Event():
-                reaction.events.append(one)
-            case Deadline() | Disarm():
-                reaction.timing.append(one)
-            case _:
-                raise HandlerMistaken(f"yields a {type(one).__name__}, which is not in the vocabulary")
+        part = _part(type(one))  # type: ignore[arg-type]  # classes with __hash__ are taken for unhashable
+        if part is None:
+            raise HandlerMistaken(f"yields a {type(one).__name__}, which is not in the vocabulary")
+        getattr(reaction, part).append(one)
     if count > YIELDS_MAX:
         raise HandlerMistaken(f"yields more than {YIELDS_MAX} things")
     _judge(reaction, work, emits)
     return reaction
+
+
+@cache
+def _part(kind: type) -> str | None:
+    """The part of a reaction that what a handler yields belongs to; None where no handler may yield it."""
+    if issubclass(kind, Row):
+        return "rows"
+    if issubclass(kind, Entry):
+        return "entries"
+    if issubclass(kind, Event):
+        return "events"
+    return "timing" if issubclass(kind, Deadline | Disarm) else None
 
 
 def _judge(reaction: Reaction, work: Work, emits: Collection[type[Event]]) -> None:

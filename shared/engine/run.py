@@ -43,7 +43,7 @@ from shared.engine.ports import (
 from shared.engine.reaction import Reaction, react
 from shared.engine.sender import Sender
 from shared.engine.service import Service
-from shared.engine.signature import AllLive, ById, Need, Resource
+from shared.engine.signature import AllLive, ById, Resource, Special
 from shared.engine.vocabulary import Cause, Deadline, Due, Entry, Rejected, Row
 from shared.engine.working_set import WorkingSet, missing_row
 
@@ -211,7 +211,7 @@ class Run:
         try:
             if work.id in self._condemned:
                 raise self._condemned[work.id]
-            arguments = [self._argument(need, work) for need in work.handler.signature.needs]
+            arguments = [_GIVERS[type(need)](self, need, work) for need in work.handler.signature.needs]
             reaction = react(work, arguments, self._service.emits)
             messages = [self._sender.event(event, work, index) for index, event in enumerate(reaction.events)]
         except Rejected as rejected:
@@ -227,19 +227,22 @@ class Run:
             if self._probe is not None:
                 await self._probe(self, work)
 
-    def _argument(self, need: Need, work: Work) -> Any:
-        match need:
-            case ById(many=False):
-                row = self._rows.one(need, work.message)
-                if row is None and need.required:
-                    raise _RowMissing(need)
-                return row
-            case ById() | AllLive():
-                return self._rows.many(need, work.message)
-            case Resource():
-                return self._service.resources[need.type]
-            case _:
-                return work.now if need.name == "now" else _cause(work)
+    def _named_row(self, need: ById, work: Work) -> Any:
+        if need.many:
+            return self._rows.many(need, work.message)
+        row = self._rows.one(need, work.message)
+        if row is None and need.required:
+            raise _RowMissing(need)
+        return row
+
+    def _live_rows(self, need: AllLive, work: Work) -> Any:
+        return self._rows.many(need, work.message)
+
+    def _resource(self, need: Resource, work: Work) -> Any:
+        return self._service.resources[need.type]
+
+    def _special(self, need: Special, work: Work) -> Any:
+        return work.now if need.name == "now" else _cause(work)
 
     async def _commit(self, work: Work, reaction: Reaction) -> None:
         agenda = self._agendas[work.key]
@@ -297,7 +300,7 @@ class Run:
         mark, reason = fingerprint(error, work.handler.name), _reason(error)
         self.failures.append((mark, work.key))
         self._handled(work, reason, failed=True)
-        self._bury(replace(_held_form(work), traceparent=work.trace), reason, explain(error), mark)
+        self._bury(replace(_held_form(work), id=work.id, traceparent=work.trace), reason, explain(error), mark)
 
     def _bury(self, held: Held, reason: str, detail: str, mark: str = "") -> None:
         """Keep a dead letter and give notice of it."""
@@ -345,6 +348,15 @@ class Run:
             released=self._ledger.released(),
             outbox={lane: pack(messages) for lane, messages in self.outgoing.items() if messages},
         )
+
+
+_GIVERS: dict[type, Callable[[Run, Any, Work], Any]] = {
+    ById: Run._named_row,
+    AllLive: Run._live_rows,
+    Resource: Run._resource,
+    Special: Run._special,
+}
+"""What gives a handler what it needs, by the kind of need."""
 
 
 def _cause(work: Work) -> Cause:
