@@ -34,7 +34,6 @@ another revision.
 
 from __future__ import annotations
 
-import re
 from collections.abc import Iterator, Sequence
 from contextlib import contextmanager
 from functools import partial
@@ -52,24 +51,15 @@ from sqlalchemy import Connection, create_engine, exc, text
 from sqlalchemy.pool import NullPool
 
 from shared.drivers.postgres import fence_class
+from shared.drivers.revisions import ENGINE_REVISIONS, MigrationRefused, brings, folders, missing, numbered
 from shared.engine.ports import Unavailable
 
 __all__ = ["ENGINE_REVISIONS", "MigrationRefused", "migrate", "pending"]
-
-ENGINE_REVISIONS = Path(__file__).parent / "migrations" / "versions"
-
-ENGINE = "engine"
 
 MIGRATION_LANE = -1
 """The lock of a migrator among the service's advisory locks, whose other members are lanes."""
 
 CONNECT_TIMEOUT_S = 10
-
-_REVISION = re.compile(r"^([a-z][a-z0-9]*)_(\d{4})$")
-
-
-class MigrationRefused(Exception):
-    """A revision could not be applied, so nothing was; the text is for the operator."""
 
 
 def migrate(
@@ -80,12 +70,12 @@ def migrate(
     ``schema`` (by default the service's name) is created where it does not exist.
     Raises :class:`Unavailable` or :class:`MigrationRefused`.
     """
-    script = _script(version_locations)
+    locations = folders(version_locations)
     with _connected(dsn) as connection:
         _enter(connection, service, schema or service)
-        open_ = _pending(script, connection, schema or service)
+        open_ = missing(_heads(connection, schema or service), locations)
         if open_:
-            _upgrade(script, connection, schema or service)
+            _upgrade(_script(locations), connection, schema or service)
         connection.commit()
         return [revision for revision, _ in open_]
 
@@ -98,16 +88,12 @@ def pending(
     A schema that is ahead of this build is none of its concern.
     """
     with _connected(dsn) as connection:
-        found = _pending(_script(version_locations), connection, schema or service)
-    return [f"{revision}: {brings}" for revision, brings in found]
+        found = missing(_heads(connection, schema or service), folders(version_locations))
+    return [f"{revision}: {text}" for revision, text in found]
 
 
-def _script(version_locations: Sequence[Path | str]) -> ScriptDirectory:
-    locations = [str(ENGINE_REVISIONS), *map(str, version_locations)]
-    for location in locations:
-        if not Path(location).is_dir():
-            raise MigrationRefused(f"{location} is not a folder of revisions")
-    return _Revisions(ENGINE_REVISIONS.parent, version_locations=locations)
+def _script(locations: Sequence[Path]) -> ScriptDirectory:
+    return _Revisions(ENGINE_REVISIONS.parent, version_locations=list(map(str, locations)))
 
 
 class _Revisions(ScriptDirectory):
@@ -121,12 +107,9 @@ class _Revisions(ScriptDirectory):
 
 def _of_sql(file: Path) -> Script:
     """A file of SQL as the module Alembic would have it be."""
-    branch, number = _numbered(file.stem)
+    branch, number = numbered(file.stem)
     sql = file.read_text("utf-8")
-    brings = re.match(r"-- *(\S.*)", sql)
-    if brings is None:
-        raise MigrationRefused(f"{file.name} does not say in its first line what it brings: -- Bills, and their lines.")
-    module: Any = ModuleType(file.stem, brings[1].strip())
+    module: Any = ModuleType(file.stem, brings(file))
     module.down_revision = f"{branch}_{number - 1:04d}" if number > 1 else None
     module.branch_labels = (branch,) if number == 1 else None
     module.upgrade = partial(op.execute, sql.replace(":", r"\:"))  # a colon is no parameter here
@@ -163,23 +146,9 @@ def _enter(connection: Connection, service: str, schema: str) -> None:
     connection.execute(text(f'SET LOCAL search_path TO "{schema}"'))
 
 
-def _pending(script: ScriptDirectory, connection: Connection, schema: str) -> list[tuple[str, str]]:
-    """By the numbers of the branches, so that heads of a newer build, which this one cannot look up, are understood."""
+def _heads(connection: Connection, schema: str) -> tuple[str, ...]:
     context = MigrationContext.configure(connection, opts={"version_table_schema": schema})
-    reached = dict(_numbered(head) for head in context.get_current_heads())
-    missing = []
-    for revision in script.walk_revisions():
-        branch, number = _numbered(revision.revision)
-        if number > reached.get(branch, 0):
-            missing.append((branch != ENGINE, revision.revision, revision.doc))
-    return [(revision, brings) for _, revision, brings in sorted(missing)]
-
-
-def _numbered(revision: str) -> tuple[str, int]:
-    parts = _REVISION.match(revision)
-    if parts is None:
-        raise MigrationRefused(f"{revision!r} is not a revision id: <branch>_<four digits>")
-    return parts[1], int(parts[2])
+    return context.get_current_heads()
 
 
 def _upgrade(script: ScriptDirectory, connection: Connection, schema: str) -> None:

@@ -26,9 +26,9 @@ from faststream.kafka import KafkaBroker
 from shared.contracts.clock import CLOCK_TOPIC
 from shared.drivers.clock import FollowedClock, SystemClock, clock_of
 from shared.drivers.kafka import KafkaLog
-from shared.drivers.migrate import MigrationRefused, pending
-from shared.drivers.postgres import PostgresDatabase
+from shared.drivers.postgres import PostgresDatabase, SchemaBehind
 from shared.drivers.queries import PostgresQueries
+from shared.drivers.revisions import applied_heads, folders, missing
 from shared.drivers.schema import check_schema
 from shared.drivers.subscription import Subscription
 from shared.drivers.topics import TopicsUnfit, verify_topics
@@ -223,11 +223,12 @@ async def _checked_database(
     try:
         database = await PostgresDatabase.open(settings.dsn, service.name, pool_size=settings.pool_size)
         stack.push_async_callback(database.close)
-        behind = await asyncio.to_thread(pending, settings.dsn, service.name, [revisions])
+        heads = await applied_heads(database, service.name)
+    except SchemaBehind as refusal:
+        raise Misconfigured(f"HOUFU_DSN: the schema cannot be read: {refusal}") from refusal
     except Unavailable as silence:
         raise Unavailable(f"HOUFU_DSN: {silence}") from silence
-    except MigrationRefused as refusal:
-        raise Misconfigured(f"HOUFU_DSN: the schema cannot be read: {str(refusal).splitlines()[0]}") from refusal
+    behind = [f"{revision}: {brings}" for revision, brings in missing(heads, folders([revisions]))]
     if behind:
         raise Misconfigured(f"the schema is behind ({', '.join(behind)}): run 'houfu migrate'")
     async with database.connection("checking the schema") as connection:
