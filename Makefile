@@ -1,6 +1,6 @@
 # Houfu's front door. The first use of any target makes the virtual environment and installs what it needs.
 .DEFAULT_GOAL := help
-.PHONY: help demo test check docs up down lock clean
+.PHONY: help demo test chaos bench check docs up down lock clean
 
 PYTHON ?= python3
 VENV := .venv
@@ -26,7 +26,13 @@ demo: $(INSTALLED) ## watch pay-later orders travel through a real Kafka and a r
 	@$(BIN)/houfu demo
 
 test: $(INSTALLED) ## run every test
-	@$(BIN)/python -m pytest
+	@$(BIN)/python -m pytest -n 2 --dist loadgroup
+
+chaos: $(INSTALLED) ## try the laws for long: a hundred kills, fifty broker kills, ten minutes of load (about an hour)
+	@$(BIN)/python -m pytest tests/laws --chaos --durations=0
+
+bench: $(INSTALLED) ## measure against others who do the same work (build/bench.json; about ten minutes)
+	@$(BIN)/python -m benchmarks
 
 check: $(INSTALLED) ## style, types, architecture, generated documents
 	@$(BIN)/ruff check .

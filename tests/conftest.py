@@ -2,20 +2,61 @@
 
 from __future__ import annotations
 
+import time
 from collections.abc import Iterator
 from typing import TYPE_CHECKING
 
 import pytest
 
+from tests.laws import figures
+from tests.servers import CHOICES, choose, whereabouts
+
 if TYPE_CHECKING:
-    from shared.local.servers import Servers
+    from tests.servers import Pair
+
+BEGAN = pytest.StashKey[float]()
+
+
+def pytest_addoption(parser: pytest.Parser) -> None:
+    where = "where Kafka and PostgreSQL run (auto: in containers if an engine answers, else embedded)"
+    parser.addoption("--servers", choices=CHOICES, default="auto", help=where)
+    parser.addoption("--chaos", action="store_true", help="try the laws for long: a hundred kills, ten minutes of load")
+
+
+@pytest.hookimpl(tryfirst=True)
+def pytest_collection_modifyitems(items: list[pytest.Item]) -> None:
+    """Side by side run whole modules, and the laws as one: they share a running system. They take longest, so first."""
+    for item in items:
+        group = "laws" if item.path.parent.name == "laws" else str(item.path)
+        item.add_marker(pytest.mark.xdist_group(group))
+    items.sort(key=lambda item: item.path.parent.name != "laws")
+
+
+def pytest_report_header(config: pytest.Config) -> str:
+    """Say where the servers will run."""
+    return f"Kafka and PostgreSQL: {whereabouts(config.getoption('servers'))}"
+
+
+def pytest_configure(config: pytest.Config) -> None:
+    config.stash[BEGAN] = time.time()
+
+
+def pytest_terminal_summary(terminalreporter: pytest.TerminalReporter, config: pytest.Config) -> None:
+    """Say what the laws measured, if they ran."""
+    if found := figures.kept_since(config.rootpath, config.stash[BEGAN]):
+        terminalreporter.section("what the laws measured")
+        for line in found.lines():
+            terminalreporter.line(line)
 
 
 @pytest.fixture(scope="session")
-def servers(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Servers]:
-    """The embedded Kafka and PostgreSQL, one pair for the whole session, started by the first test that asks."""
-    from shared.local.servers import Servers
+def servers(pytestconfig: pytest.Config, tmp_path_factory: pytest.TempPathFactory) -> Iterator[Pair]:
+    """Kafka and PostgreSQL, one pair for the whole session, started by the first test that asks."""
     from shared.operations.house import service_names
 
-    with Servers(tmp_path_factory.mktemp("servers"), services=service_names(), durable=False) as started:
+    try:
+        pair = choose(pytestconfig.getoption("servers"), tmp_path_factory.mktemp("servers"), service_names())
+    except LookupError as lack:
+        pytest.fail(f"the servers cannot run in containers: {lack}", pytrace=False)
+    with pair as started:
         yield started

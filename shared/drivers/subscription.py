@@ -28,7 +28,7 @@ from shared.drivers.observer import as_record
 from shared.engine.breaker import LineStopped, kind_and_place
 from shared.engine.monitor import Monitor, Tally
 from shared.engine.ports import Position, Record, TopicPartition, Unavailable
-from shared.engine.worker import Worker
+from shared.engine.worker import FORGOTTEN_MAX, Worker
 
 __all__ = ["PositionBeyondLog", "Subscription"]
 
@@ -41,7 +41,7 @@ STOPPED_PAUSE_S = 1.0
 """Pause between two looks at a line that is stopped."""
 
 FORGET_EVERY_S = 600.0
-"""Pause between two removals of what the inbox has kept long enough."""
+"""Pause from when the inbox holds nothing it has kept long enough until the next look."""
 
 BUSY_S = 0.03
 """While the last batch is younger than this, more are likely waiting, and what is due may wait a little too."""
@@ -94,7 +94,7 @@ class Subscription(ConsumerRebalanceListener):  # type: ignore[misc]
         self._remembered = remembered
         self._pause = pause
         self._monitor = monitor or Tally()
-        self._forgot_at = monotonic()
+        self._forgot_at = -FORGET_EVERY_S  # begin with it: nobody knows when it was last done
         self._received_at = self._busy_at = 0.0
         self._idling: asyncio.Task[None] | None = None
         self._trouble: str | None = "no partition is assigned yet"
@@ -316,10 +316,11 @@ class Subscription(ConsumerRebalanceListener):  # type: ignore[misc]
                 await self._rest_from(defect)
 
     async def _forget(self) -> None:
-        """Now and then, remove what the inbox has kept long enough."""
+        """Now and then, remove what the inbox has kept long enough, at every look as much as one statement should."""
         if monotonic() - self._forgot_at > FORGET_EVERY_S:
-            self._forgot_at = monotonic()
-            await self._worker.forget(self._remembered)
+            removed = await self._worker.forget(self._remembered)
+            if removed < FORGOTTEN_MAX:
+                self._forgot_at = monotonic()
 
     async def _stand_still(self, stopped: LineStopped) -> None:
         """The line is stopped: every replica says so once, and leaves the call for help to the one that stopped it."""

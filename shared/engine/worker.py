@@ -6,6 +6,7 @@ time; everything else (retrying, seeking, committing offsets) follows from what 
 
 from __future__ import annotations
 
+import asyncio
 import logging
 from collections import defaultdict
 from collections.abc import AsyncIterator, Awaitable, Callable, Iterable, Mapping, Sequence
@@ -36,12 +37,18 @@ from shared.engine.service import Service
 from shared.engine.turn import DUE_KEYS_MAX, Culprit, Outcome, Reading, Turn
 from shared.kernel.partition import home_partition
 
-__all__ = ["TRIES_MAX", "Worker"]
+__all__ = ["FORGOTTEN_MAX", "TRIES_MAX", "TURNS_AT_ONCE", "Worker"]
 
 log = logging.getLogger(__name__)
 
 TRIES_MAX = 3
 """A record whose turn never ended this many times is a dead letter."""
+
+TURNS_AT_ONCE = 2
+"""Turns of records a process takes side by side: while the database works for one, the other's handlers run."""
+
+SHARE_MIN = 100
+"""Fewer records are not worth a transaction of their own."""
 
 FORGOTTEN_MAX = 10_000
 """Most inbox rows removed at a time."""
@@ -141,7 +148,7 @@ class Worker:
     # ------------------------------------------------------------------ turns
 
     async def handle(self, records: Sequence[Record]) -> None:
-        """Handle records in one turn (or, where something is refused or suspected, in several) and publish.
+        """Handle records in turns and publish: many in two at once, some refused or suspected in small ones.
 
         Raises :class:`Unavailable` (nothing is lost, try again from ``positions``) and :class:`LineStopped`.
         """
@@ -152,11 +159,14 @@ class Worker:
         for one in suspected:
             await self._single_file(one)
         if rest:
-            unproven = [lane for lane in sorted({one.record.partition for one in rest}) if not self._proven(lane)]
-            async with self._marked(_marks(rest, unproven, tries=1)):
-                await self._records(rest, {})
-            for lane in unproven:
-                self._state(lane).proven = True
+            await _all(self._share(share) for share in _shares(rest))
+
+    async def _share(self, readings: Sequence[Reading]) -> None:
+        unproven = [lane for lane in sorted({one.record.partition for one in readings}) if not self._proven(lane)]
+        async with self._marked(_marks(readings, unproven, tries=1)):
+            await self._records(readings, {})
+        for lane in unproven:
+            self._state(lane).proven = True
 
     async def idle(self) -> bool:
         """Let come up what is due, publish what was left over, tidy the outbox; False if there was nothing to do."""
@@ -340,6 +350,24 @@ class Worker:
     async def _unmark(self, lanes: Sequence[int]) -> None:
         if lanes:
             await self._database.end_attempt(lanes)
+
+
+def _shares(readings: Sequence[Reading]) -> list[list[Reading]]:
+    """Readings for turns that run side by side: no partition in two, so that each keeps its order."""
+    if len(readings) < TURNS_AT_ONCE * SHARE_MIN:
+        return [list(readings)]
+    places = {partition: place for place, partition in enumerate(sorted({one.record.partition for one in readings}))}
+    shares: list[list[Reading]] = [[] for _ in range(min(TURNS_AT_ONCE, len(places)))]
+    for one in readings:
+        shares[places[one.record.partition] % len(shares)].append(one)
+    return shares
+
+
+async def _all(turns: Iterable[Awaitable[None]]) -> None:
+    """Let every turn come to its end; then raise what the first that failed raised."""
+    for failure in await asyncio.gather(*turns, return_exceptions=True):
+        if failure is not None:
+            raise failure
 
 
 def _marks(readings: Sequence[Reading], lanes: Sequence[int], tries: int) -> list[Attempt]:

@@ -33,7 +33,9 @@ class ServiceSettings(BaseSettings):
     build: str = Field(
         default="", description="Names this build; another build resumes a stopped line. Default: a digest of the code"
     )
-    turn_records: int = Field(default=500, ge=1, le=5000, description="Most records one turn handles")
+    turn_records: int = Field(
+        default=500, ge=1, le=5000, description="Records for each turn; a process takes two at once"
+    )
     inbox_days: int = Field(
         default=31,
         ge=1,

@@ -102,6 +102,15 @@ class System:
         described: list[dict[str, Any]] = json.loads(run("docker", "inspect", *ids, env={}).stdout)
         return described
 
+    def left(self) -> dict[str, list[str]]:
+        """What the engine has of this project, by kind."""
+        listing = {"container": ("ls", "--all"), "network": ("ls",), "volume": ("ls",)}
+        label = f"label=com.docker.compose.project={self.name}"
+        return {
+            kind: run("docker", kind, *words, "--quiet", "--filter", label, env={}).stdout.split()
+            for kind, words in listing.items()
+        }
+
     def page(self, service: str) -> str:
         """Where the first replica of a service answers."""
         (port,) = self.containers(service)[0]["NetworkSettings"]["Ports"]["8000/tcp"][:1]
@@ -157,6 +166,7 @@ def system(engine: None) -> Iterator[System]:
         yield started
     finally:
         started.compose("down", "--volumes", "--remove-orphans")
+        assert not any(started.left().values())
         run("docker", "image", "rm", name, env={})
 
 
@@ -201,27 +211,45 @@ def test_the_demo_is_told_and_its_notices_are_mailed(system: System) -> None:
     assert "What the buyer was told" in told
 
 
-def test_two_replicas_share_the_lanes(system: System) -> None:
-    system.composed("up", "--detach", "--wait", "--no-recreate", "--scale", "billing=2")
+def test_three_replicas_share_the_lanes(system: System) -> None:
+    system.composed("up", "--detach", "--wait", "--no-recreate", "--scale", "billing=3")
     until = time.monotonic() + REBALANCE_TIMEOUT_S
-    while sorted(map(len, lanes := system.lanes("billing"))) != [PARTITIONS // 2] * 2 and time.monotonic() < until:
+    while sorted(map(len, lanes := system.lanes("billing"))) != [PARTITIONS // 3] * 3 and time.monotonic() < until:
         time.sleep(0.5)
     assert sorted(lane for ones in lanes for lane in ones) == list(range(PARTITIONS))
-    assert all(lanes)
+    assert [len(ones) for ones in lanes] == [PARTITIONS // 3] * 3
 
 
-def test_a_role_has_its_own_schema_and_enters_no_other(system: System) -> None:
-    with psycopg.connect(system.dsn("billing")) as connection:
-        assert connection.execute("SELECT current_schema").fetchone() == ("billing",)
+@pytest.mark.parametrize("service", service_names())
+def test_a_role_owns_its_schema_and_may_do_nothing_in_any_other(system: System, service: str) -> None:
+    with psycopg.connect(system.dsn(service), autocommit=True) as connection:
+        assert connection.execute("SELECT current_schema").fetchone() == (service,)
         for name, value in ROLE_SETTINGS.items():
             assert connection.execute("SELECT current_setting(%s)", [name]).fetchone() == (value,)
-        with pytest.raises(psycopg.errors.InsufficientPrivilege):
-            connection.execute("SELECT FROM checkout.position")
+        owned = "SELECT count(*), bool_and(tableowner = %s) FROM pg_tables WHERE schemaname = %s"
+        tables, all_its_own = connection.execute(owned, [service, service]).fetchone() or (0, False)
+        assert (tables > 0, all_its_own) == (True, True)
+        granted = """
+            SELECT nspname FROM pg_namespace, unnest(ARRAY['USAGE', 'CREATE']) AS right_to
+            WHERE nspname = ANY(%s) AND has_schema_privilege(nspname, right_to)
+        """
+        others = [*(set(service_names()) - {service}), "public"]
+        assert connection.execute(granted, [others]).fetchall() == []
+        for other in set(service_names()) - {service}:
+            with pytest.raises(psycopg.errors.InsufficientPrivilege):
+                connection.execute(f"SELECT FROM {other}.position")
+            with pytest.raises(psycopg.errors.InsufficientPrivilege):
+                connection.execute(f"SET ROLE {other}")
+        powers = "SELECT rolsuper OR rolcreaterole OR rolcreatedb FROM pg_roles WHERE rolname = user"
+        assert connection.execute(powers).fetchone() == (False,)
 
 
 @pytest.mark.parametrize("service", OURS)
-def test_our_processes_have_no_privilege_and_a_root_they_cannot_write(system: System, service: str) -> None:
+def test_our_processes_are_asked_for_their_health_have_no_privilege_and_a_root_they_cannot_write(
+    system: System, service: str
+) -> None:
     for container in system.containers(service):
+        assert "Health" in container["State"]  # so `up --wait` waited for it
         assert container["Config"]["User"] == "10001"
         assert container["HostConfig"]["ReadonlyRootfs"]
         assert container["HostConfig"]["CapDrop"] == ["ALL"]
@@ -240,3 +268,10 @@ def test_the_services_stop_as_told_and_go_on_where_they_were(system: System) -> 
     assert {code for codes in ends.values() for code in codes} == {0}, ends
     system.composed("up", "--detach", "--wait")
     system.houfu("settled")
+
+
+def test_down_with_its_volumes_leaves_nothing(system: System) -> None:
+    """The last of all: what the tests before it used is gone."""
+    assert all(system.left().values())
+    system.composed("down", "--volumes")
+    assert system.left() == {"container": [], "network": [], "volume": []}

@@ -22,13 +22,39 @@ from shared.operations.embedded import Setup, plan_of, proof_secret
 from shared.operations.remote import Access
 from tests.engine.till import till
 from tests.laws.bench import Bench
+from tests.laws.failpoints import VARIABLE, Failpoint
+from tests.laws.figures import Figures
 from tests.laws.load import Town
 from tests.laws.names import REVISIONS, TILL_TOPICS
 from tests.laws.replicas import Fleet, uvicorn
+from tests.laws.strength import LONG, SHORT, Strength
 
 OPENING = datetime(2027, 3, 1, 1, tzinfo=UTC)
 
 SETUP = Setup(clock="movable", start=OPENING)
+
+MEASURED = pytest.StashKey[Figures]()
+
+
+def pytest_configure(config: pytest.Config) -> None:
+    config.stash[MEASURED] = Figures()
+
+
+def pytest_sessionfinish(session: pytest.Session) -> None:
+    """Keep what the laws measured."""
+    session.config.stash[MEASURED].keep(session.config.rootpath)
+
+
+@pytest.fixture(scope="session")
+def strength(pytestconfig: pytest.Config) -> Strength:
+    """How hard the laws are tried in this run."""
+    return LONG if pytestconfig.getoption("chaos") else SHORT
+
+
+@pytest.fixture(scope="session")
+def figures(pytestconfig: pytest.Config) -> Figures:
+    """Where a law leaves what it measured."""
+    return pytestconfig.stash[MEASURED]
 
 
 @pytest.fixture(scope="package")
@@ -50,14 +76,26 @@ def mended(tmp_path_factory: pytest.TempPathFactory) -> Path:
 
 
 @pytest.fixture(scope="package")
-def programs(servers: Servers, till_dsn: str, mended: Path) -> list[Program]:
+def failpoint(tmp_path_factory: pytest.TempPathFactory) -> Failpoint:
+    """Strikes a process of billing in the middle of a turn."""
+    return Failpoint(tmp_path_factory.mktemp("failpoint") / "armed")
+
+
+@pytest.fixture(scope="package")
+def programs(servers: Servers, till_dsn: str, mended: Path, failpoint: Failpoint) -> list[Program]:
     """What the embedded system would run, and the till beside it; an adapter is deaf to what was said before it ran."""
     with ThreadPoolExecutor(1) as aside:  # the plan runs loops of its own
         planned = aside.submit(plan_of(SETUP), servers).result()
     house = [replace(one, argv=tuple("end" if word == "beginning" else word for word in one.argv)) for one in planned]
+    house = [_breakable(one, failpoint) if one.name == "billing" else one for one in house]
     pattern = next(program for program in house if program.name == "billing")
     env = {"HOUFU_DSN": till_dsn, "HOUFU_BREAKER_KEYS": "6", "HOUFU_BUILD": "the first one", "TILL_MENDED": str(mended)}
     return [*house, replace(pattern, name="till", argv=uvicorn("tests.laws.till_app:app"), env={**pattern.env, **env})]
+
+
+def _breakable(program: Program, failpoint: Failpoint) -> Program:
+    env = {**program.env, "HOUFU_SERVICE": program.name, VARIABLE: str(failpoint.file)}
+    return replace(program, argv=uvicorn("tests.laws.breakable_app:app"), env=env)
 
 
 @pytest.fixture(scope="package")
@@ -99,6 +137,8 @@ async def whole(bench: Bench, mended: Path) -> AsyncIterator[None]:
         await bench.resume_line("till")
     for name in bench.access.dsns:
         await bench.fleet.scale(name, 1)
+        for replica in bench.fleet.of(name):
+            replica.ends.clear()
     await bench.calm()
     assert {name: one.parked_keys for name, one in (await bench.standing()).items() if one.parked_keys} == {}
 

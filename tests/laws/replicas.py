@@ -16,6 +16,7 @@ from typing import Any
 import httpx
 import psutil
 
+from shared.drivers.topics import PARTITIONS
 from shared.local.ports import free_port
 from shared.local.process import EX_CONFIG, Process
 from shared.local.supervisor import Program
@@ -163,6 +164,11 @@ class Fleet:
         for name in names or self.programs:
             for replica in self.of(name):
                 await eventually(lambda replica=replica: asyncio.to_thread(replica.ready))
+
+    def shared(self, name: str) -> bool:
+        """Whether every replica of a service has lanes, and every lane one replica."""
+        shares = [replica.health().get("lanes") or [] for replica in self.of(name)]
+        return all(shares) and sorted(lane for share in shares for lane in share) == list(range(PARTITIONS))
 
     def left(self) -> list[psutil.Process]:
         """Every process on this machine that this fleet has started and that still runs."""

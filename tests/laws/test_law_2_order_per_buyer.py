@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import asyncio
+import signal
 from datetime import timedelta
 
 from shared.contracts.checkout import OrderAccepted
@@ -10,6 +11,7 @@ from tests.engine.till import OpenAccount, ParcelPacked, ParcelWeighed, SendParc
 from tests.laws.bench import Bench
 from tests.laws.load import Customers, Town
 from tests.laws.replicas import eventually
+from tests.laws.traffic import purchases_under_way
 
 
 async def test_replicas_come_and_go_while_messages_flow(bench: Bench, town: Town) -> None:
@@ -17,17 +19,34 @@ async def test_replicas_come_and_go_while_messages_flow(bench: Bench, town: Town
     purchases = await town.purchases(25)
     await customers.open()
     flowing = asyncio.gather(customers.send(25, pause_s=0.2), bench.say(*purchases, chunk=10, pause_s=0.2))
-    for count in (2, 1):
+    for count in (3, 1):
         await asyncio.gather(*(bench.fleet.scale(name, count) for name in ("till", "billing")))
         await bench.fleet.ready()
-        if count == 2:
-            shares = [replica.health()["lanes"] for replica in bench.fleet.of("till")]
-            assert sorted(lane for share in shares for lane in share) == list(range(12))
-            assert all(shares)
+        for name in ("till", "billing"):
+            await eventually(lambda name=name: asyncio.to_thread(bench.fleet.shared, name))
     _, ids = await flowing
     await bench.calm()
     await customers.assert_exactly_once()
     await town.assert_exactly_once(ids, purchases)
+
+
+async def test_all_services_are_restarted_one_process_after_another(bench: Bench, town: Town) -> None:
+    """As a new build is rolled out: each is told to stop, ends well and comes back, while messages flow."""
+    customers = Customers(bench, 40, "rolled")
+    await bench.fleet.scale("billing", 2)
+    await bench.fleet.ready("billing")
+    await customers.open()
+    async with purchases_under_way(bench, town, 40):
+        flowing = asyncio.create_task(customers.send(25, pause_s=0.3))
+        for name in bench.access.dsns:
+            for replica in bench.fleet.of(name):
+                replica.send(signal.SIGTERM)
+                await eventually(lambda replica=replica: replica.ends)
+                await eventually(lambda replica=replica: asyncio.to_thread(replica.ready))
+        await flowing
+    await customers.assert_exactly_once()
+    for name in bench.access.dsns:
+        assert set(bench.fleet.ends(name)) <= {0, -signal.SIGTERM}
 
 
 async def test_facts_that_overtake_their_cause_are_applied_right_after_it(bench: Bench) -> None:

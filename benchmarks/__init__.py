@@ -1,0 +1,1 @@
+"""What Houfu costs, measured beside others who do the same work: ``python -m benchmarks``."""

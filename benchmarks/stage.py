@@ -1,0 +1,186 @@
+"""Where the contenders meet: one broker and one database, and the same orders for each to read from the start."""
+
+from __future__ import annotations
+
+import asyncio
+import os
+import subprocess
+import time
+from collections.abc import AsyncIterator, Mapping, Sequence
+from concurrent.futures import ThreadPoolExecutor
+from contextlib import asynccontextmanager
+from dataclasses import dataclass
+from datetime import UTC, datetime
+from pathlib import Path
+from typing import IO, Self
+
+import asyncpg
+
+from benchmarks.meter import Meter
+from benchmarks.orders import EVENTS_PER_ORDER, accepted_orders
+from shared.contracts.billing import PlanOpened
+from shared.drivers.kafka import KafkaLog
+from shared.drivers.topics import PARTITIONS
+from shared.engine.ports import TopicPartition
+from shared.local.ports import free_port
+from shared.local.servers import Servers
+from shared.local.supervisor import Program
+from shared.operations.embedded import Setup, plan_of
+from shared.operations.house import service_names
+
+__all__ = ["Result", "Stage", "Stuck"]
+
+AT_ONCE = 1_000
+"""Orders appended in one go."""
+
+LOOK_EVERY_S = 0.02
+PATIENCE_S = 60.0
+"""Longest time without a single event."""
+
+EMPTIED = "TRUNCATE book, plan, bill, journal, held, inbox, outbox, position, attempt"
+
+STRANGERS = """
+INSERT INTO book (buyer_id, currency, version, outstanding_principal, autopay, overdue)
+SELECT 'stranger-' || n, 'CNY', 1, 12900, '{"enabled": true}', '[]' FROM generate_series(1, $1) AS n;
+INSERT INTO plan (buyer_id, order_id, merchant_id, status, product, currency, accepted_on, principal, instalments,
+                  refund_policy, payments)
+SELECT 'stranger-' || n, 'o-' || n, 'm-' || n % 200, 'OPEN', 'PAY_AFTER_USE', 'CNY', '2027-01-01', 12900,
+       '[{"seq": 1, "bill_id": "b", "principal": 12900, "fee": 0, "paid": 0, "fee_paid": 0, "refunded": 0,
+          "charged_off": 0, "paused": 0}]', 'REVERSE_DUE', '[]' FROM generate_series(1, $1) AS n;
+INSERT INTO bill (buyer_id, bill_id, kind, status, currency, due_on, due_version, lines, terms, tried, last_step,
+                  max_dpd, stage)
+SELECT 'stranger-' || n, 'b:o-' || n, 'PAY_AFTER_USE', 'ISSUED', 'CNY', '2027-01-08', 1, '[{"seq": 1}]', '{}', '[]', 0,
+       0, 'NONE' FROM generate_series(1, $1) AS n;
+INSERT INTO inbox (id, digest, at) SELECT gen_random_uuid(), '', now() FROM generate_series(1, $1) AS n;
+INSERT INTO journal (buyer_id, cause_id, n, posted_at, account, debit, credit, currency, order_id)
+SELECT 'stranger-' || n, 'c-' || n, side, now(), CASE side WHEN 0 THEN '1100' ELSE '2000' END, 12900 * (1 - side),
+       12900 * side, 'CNY', 'o-' || n FROM generate_series(1, $1) AS n, generate_series(0, 1) AS side;
+ANALYZE;
+"""
+"""What buyers left behind whom nobody here speaks of."""
+
+
+class Stuck(Exception):
+    """A contender did not get on; its last words are in the text."""
+
+
+@dataclass(frozen=True, slots=True)
+class Result:
+    """One round of one contender."""
+
+    orders_per_s: float
+    cpu_us: dict[str, float]
+    """CPU an order cost, in microseconds, by component: service, broker, database."""
+    memory_mb: float
+    """Resident memory of the service's processes at the end."""
+
+
+class Stage:
+    """The embedded servers as the product starts them, and ``orders`` accepted orders on their topic."""
+
+    def __init__(self, directory: Path, orders: int, *, per_buyer: int = 1) -> None:
+        self._servers = Servers(directory, services=service_names())
+        self._orders = orders
+        self._per_buyer = per_buyer
+        self._log_file = directory / "contender.log"
+
+    async def __aenter__(self) -> Self:
+        await asyncio.to_thread(self._servers.start)
+        with ThreadPoolExecutor(1) as aside:  # the plan runs loops of its own
+            programs: Sequence[Program] = aside.submit(plan_of(Setup(clock="system")), self._servers).result()
+        self.billing = next(program for program in programs if program.name == "billing")
+        self._log = KafkaLog(self._servers.bootstrap)
+        await self._log.start()
+        self._database = await asyncpg.connect(self._servers.dsn("billing"))
+        orders = list(accepted_orders(self._orders, seed=1, until=datetime.now(UTC), per_buyer=self._per_buyer))
+        for start in range(0, len(orders), AT_ONCE):
+            await self._log.publish(orders[start : start + AT_ONCE])
+        return self
+
+    async def __aexit__(self, *_: object) -> None:
+        await self._database.close()
+        await self._log.stop()
+        await asyncio.to_thread(self._servers.stop)
+
+    @property
+    def database(self) -> asyncpg.Connection:
+        """The schema of billing, for who checks what was done."""
+        return self._database
+
+    async def measure(
+        self,
+        argv: Sequence[str],
+        *,
+        warm: int,
+        orders: int,
+        replicas: int = 1,
+        env: Mapping[str, str] | None = None,
+        beside: int = 0,
+    ) -> Result:
+        """Let a contender, in a schema with ``beside`` plans of others, read ``warm`` orders and then ``orders`` more.
+
+        The latter are measured; their end is seen on the topic of billing's events. Raises :class:`Stuck`.
+        """
+        await self._database.execute(EMPTIED)
+        if beside:
+            await self._database.execute(STRANGERS.replace("$1", str(beside)))
+        before = await self._events()
+        async with self._running(argv, replicas, env or {}) as processes:
+            pids = [process.pid for process in processes]
+            began = await self._until(before + warm * EVENTS_PER_ORDER, processes)
+            meter = Meter(
+                {
+                    "service": pids,
+                    "broker": [self._servers.kafka.pid or 0],
+                    "database": [self._servers.postgres.pid or 0],
+                }
+            )
+            started = time.perf_counter()
+            ended = await self._until(before + (warm + orders) * EVENTS_PER_ORDER, processes)
+            seconds = time.perf_counter() - started
+            done = (ended - began) / EVENTS_PER_ORDER
+            memory_mb = sum(_resident_mb(pid) for pid in pids)
+            cpu_us = {name: used / done * 1e6 for name, used in meter.used().items()}
+        return Result(done / seconds, cpu_us, memory_mb)
+
+    @asynccontextmanager
+    async def _running(
+        self, argv: Sequence[str], replicas: int, env: Mapping[str, str]
+    ) -> AsyncIterator[list[subprocess.Popen[bytes]]]:
+        processes: list[subprocess.Popen[bytes]] = []
+        with self._log_file.open("wb") as log:
+            for _ in range(replicas):
+                port = str(free_port())
+                filled = {name: value.replace("{port}", port) for name, value in self.billing.env.items()}
+                words = [word.replace("{port}", port) for word in argv]
+                processes.append(_started(words, {**os.environ, **filled, **env}, log))
+        try:
+            yield processes
+        finally:
+            for process in processes:
+                process.terminate()
+            for process in processes:
+                process.wait(30)
+
+    async def _until(self, events: int, processes: Sequence[subprocess.Popen[bytes]]) -> int:
+        found, moved_at = 0, time.monotonic()
+        while found < events:
+            before, found = found, await self._events()
+            moved_at = time.monotonic() if found > before else moved_at
+            if time.monotonic() - moved_at > PATIENCE_S or any(process.poll() is not None for process in processes):
+                raise Stuck(self._log_file.read_text(errors="replace")[-2000:])
+            await asyncio.sleep(LOOK_EVERY_S)
+        return found
+
+    async def _events(self) -> int:
+        places = [TopicPartition(PlanOpened.topic(), number) for number in range(PARTITIONS)]
+        return sum((await self._log.ends(places)).values())
+
+
+def _started(argv: Sequence[str], env: Mapping[str, str], log: IO[bytes]) -> subprocess.Popen[bytes]:
+    return subprocess.Popen(argv, env=env, stdout=log, stderr=subprocess.STDOUT)
+
+
+def _resident_mb(pid: int) -> float:
+    pages = int(Path(f"/proc/{pid}/statm").read_text("utf-8").split()[1])
+    return pages * os.sysconf("SC_PAGE_SIZE") / 1e6

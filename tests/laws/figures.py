@@ -1,0 +1,49 @@
+"""What the laws measured on their way: told at the end of the run, and kept for whoever compares runs."""
+
+from __future__ import annotations
+
+import json
+from pathlib import Path
+from typing import Any
+
+__all__ = ["KEPT", "Figures", "kept_since"]
+
+KEPT = Path("build/laws.json")
+"""Where the figures of the last run stand, under the root of the tests."""
+
+
+class Figures:
+    """Figures by what they are figures of, such as ``{"the broker was killed": {"recovery_s": [2.1, 3.4]}}``."""
+
+    def __init__(self, found: dict[str, dict[str, Any]] | None = None) -> None:
+        self._found = found or {}
+
+    def note(self, what: str, **figures: Any) -> None:
+        """Keep figures (JSON; units last in their names) of what was done; a second note adds to the first."""
+        self._found.setdefault(what, {}).update(figures)
+
+    def lines(self) -> list[str]:
+        """The figures for people, one line each."""
+        return [f"{what}: {_sentence(figures)}" for what, figures in self._found.items()]
+
+    def keep(self, root: Path) -> None:
+        """Write them where :data:`KEPT` says; those of laws that did not run this time are no longer there."""
+        if self._found:
+            (root / KEPT).parent.mkdir(exist_ok=True)
+            (root / KEPT).write_text(json.dumps(self._found, indent=2) + "\n")
+
+
+def kept_since(root: Path, began: float) -> Figures | None:
+    """The figures a run that began then (seconds since 1970) has kept, in whichever of its processes; None if none."""
+    file = root / KEPT
+    return Figures(json.loads(file.read_text())) if file.exists() and file.stat().st_mtime >= began else None
+
+
+def _sentence(figures: dict[str, Any]) -> str:
+    return ", ".join(f"{name} {_short(value)}" for name, value in figures.items())
+
+
+def _short(value: Any) -> str:
+    if isinstance(value, list):
+        return f"[{', '.join(map(_short, value))}]"
+    return f"{value:.2f}" if isinstance(value, float) else str(value)
