@@ -165,16 +165,6 @@ class Bench(RunningSystem):
         )
         await self.settled()
 
-    async def discard_all(self, service: str) -> None:
-        """An operator throws every dead letter of a service away, and is heard."""
-        database = self.databases[service]
-        for letter in await database.dead_letters(10_000):
-            await database.speak(letter.seq, Word.DISCARD)
-        await eventually(
-            lambda: self.query(service, "SELECT 1 WHERE NOT EXISTS (SELECT FROM held WHERE word IS NOT NULL)")
-        )
-        await self.settled()
-
     async def reasons(self, key: str) -> list[str]:
         """Why the till's dead letters of one key died, in their order."""
         return [one.reason for one in await self.databases["till"].dead_letters(10_000) if one.key == key]
