@@ -1,4 +1,4 @@
-"""The billing hop as a loop written by hand: no engine, no classes, the same rows. The ceiling of Python in batches.
+"""The billing hop as a loop written by hand: no engine, no classes, the same tables.
 
 It reads a batch, computes what Houfu's handler computes with plain values, and saves it in one transaction: inbox,
 locked book, plan, bill, journal, deadlines, positions and outbox, by the statements Houfu's drivers send. Then it
