@@ -2,22 +2,27 @@
 
 The drivers of a process that runs under the laws are made to look for a file at each point (``breakable_app``). A test
 writes the file; the first process that comes by a point it names takes it away and does to itself what it says.
+
+Only a turn with something in hand passes. A service also looks several times a second for what may be due, each time in
+a transaction: to be struck in one of those would prove nothing.
 """
 
 from __future__ import annotations
 
 import os
 import signal
-from collections.abc import AsyncIterator, Callable, Sequence
+from collections.abc import AsyncIterator, Mapping, Sequence
 from contextlib import asynccontextmanager
+from datetime import datetime
 from enum import StrEnum
 from pathlib import Path
-from typing import Any
+from weakref import WeakSet
 
 from shared.drivers.kafka import KafkaLog
 from shared.drivers.postgres import PostgresDatabase, PostgresTransaction
 from shared.drivers.subscription import Subscription
-from shared.engine.ports import Outgoing
+from shared.engine.ports import Changes, Held, Outgoing, Wanted
+from shared.engine.vocabulary import Row
 
 __all__ = ["VARIABLE", "Failpoint", "Point", "Unknown", "install"]
 
@@ -29,10 +34,10 @@ class Point(StrEnum):
     """Where a turn may be struck."""
 
     AFTER_BEGIN = "after-begin"
-    """The transaction is open and its lanes are fenced."""
+    """The lanes are fenced, and it is known whom the turn is about; nothing of theirs is loaded."""
     AFTER_LOAD = "after-load"
     BEFORE_COMMIT = "before-commit"
-    """Everything is saved."""
+    """Everything is saved, something to publish among it."""
     AFTER_COMMIT = "after-commit"
     """Nothing is published yet."""
     BETWEEN_PUBLISHES = "between-publishes"
@@ -82,23 +87,37 @@ def _understood(text: str) -> tuple[Point, signal.Signals]:
 
 def install(failpoint: Failpoint) -> None:
     """From now on the drivers of this process pass the points. Turns of time pass them too."""
-    _after(PostgresTransaction, "fence", failpoint, Point.AFTER_BEGIN)
-    _after(PostgresTransaction, "load", failpoint, Point.AFTER_LOAD)
-    _after(PostgresTransaction, "save", failpoint, Point.BEFORE_COMMIT)
+    _within_turns(failpoint)
     _around_turns(failpoint)
     _between_publishes(failpoint)
     _before_offsets(failpoint)
 
 
-def _after(owner: type, name: str, failpoint: Failpoint, point: Point) -> None:
-    step: Callable[..., Any] = getattr(owner, name)
+_telling: WeakSet[PostgresTransaction] = WeakSet()
+"""Transactions of turns that have saved something to publish."""
 
-    async def passing(self: Any, *arguments: Any) -> Any:
-        result = await step(self, *arguments)
-        failpoint.passed(point)
-        return result
 
-    setattr(owner, name, passing)
+def _within_turns(failpoint: Failpoint) -> None:
+    held, load, save = PostgresTransaction.held, PostgresTransaction.load, PostgresTransaction.save
+
+    async def passing_held(self: PostgresTransaction, keys: Sequence[str], horizon: datetime) -> list[Held]:
+        if keys:
+            failpoint.passed(Point.AFTER_BEGIN)
+        return await held(self, keys, horizon)
+
+    async def passing_load(self: PostgresTransaction, wanted: Mapping[type[Row], Wanted]) -> list[Row]:
+        rows = await load(self, wanted)
+        failpoint.passed(Point.AFTER_LOAD)
+        return rows
+
+    async def noting_save(self: PostgresTransaction, changes: Changes) -> dict[int, int]:
+        if changes.outbox:
+            _telling.add(self)
+        return await save(self, changes)
+
+    PostgresTransaction.held = passing_held  # type: ignore[method-assign]
+    PostgresTransaction.load = passing_load  # type: ignore[method-assign]
+    PostgresTransaction.save = noting_save  # type: ignore[method-assign]
 
 
 def _around_turns(failpoint: Failpoint) -> None:
@@ -108,7 +127,10 @@ def _around_turns(failpoint: Failpoint) -> None:
     async def passing(self: PostgresDatabase) -> AsyncIterator[PostgresTransaction]:
         async with turn(self) as transaction:
             yield transaction
-        failpoint.passed(Point.AFTER_COMMIT)
+            if transaction in _telling:
+                failpoint.passed(Point.BEFORE_COMMIT)
+        if transaction in _telling:
+            failpoint.passed(Point.AFTER_COMMIT)
 
     PostgresDatabase.turn = passing  # type: ignore[method-assign]
 

@@ -4,11 +4,14 @@ from __future__ import annotations
 
 import asyncio
 import signal
+from collections import Counter
+from collections.abc import Sequence
 from pathlib import Path
 
 import psutil
 import pytest
 
+from shared.contracts.message import Command
 from shared.drivers.topics import PARTITIONS
 from tests.laws.bench import Bench
 from tests.laws.failpoints import Failpoint, Point, Unknown
@@ -31,22 +34,42 @@ async def test_billing_is_killed_at_every_point_of_a_turn(
             assert bench.fleet.ends("billing") == [-signal.SIGKILL] * count
 
 
-@pytest.mark.parametrize("point", [Point.AFTER_LOAD, Point.BETWEEN_PUBLISHES])
+@pytest.mark.parametrize("point", [Point.BEFORE_COMMIT, Point.AFTER_COMMIT, Point.BETWEEN_PUBLISHES])
 async def test_a_frozen_process_changes_nothing_when_it_wakes(
     bench: Bench, town: Town, failpoint: Failpoint, point: Point
 ) -> None:
-    """It is stopped in the middle of a turn until the other replica has its lanes, and wakes into a world gone on."""
+    """It is stopped in the middle of a turn until the other replica has its lanes, and wakes into a world gone on.
+
+    Before its commit it has lost its transaction. After it, it says what the other has said for it in the meantime.
+    """
     await bench.fleet.scale("billing", 2)
     await bench.fleet.ready("billing")
-    async with purchases_under_way(bench, town, 40):
+    async with purchases_under_way(bench, town, 40) as purchases:
         failpoint.arm(point, signal.SIGSTOP)
         frozen = await eventually(lambda: next(filter(is_frozen, bench.fleet.of("billing")), None))
         (awake,) = (one for one in bench.fleet.of("billing") if one is not frozen)
         await eventually(lambda: len(awake.health().get("lanes") or []) == PARTITIONS)
+        await eventually(lambda: nothing_left_over(bench))
         frozen.send(signal.SIGCONT)
+    if point is not Point.BEFORE_COMMIT:
+        await eventually(lambda: said_again(bench, purchases))
     await eventually(lambda: asyncio.to_thread(bench.fleet.shared, "billing"))
     async with purchases_under_way(bench, town, 5):  # and it works again
         pass
+
+
+async def nothing_left_over(bench: Bench) -> bool:
+    return (await bench.standing())["billing"].outbox_rows == 0
+
+
+async def said_again(bench: Bench, purchases: Sequence[Command]) -> set[str]:
+    """Ids under which billing has told something of these buyers more than once, always the same."""
+    buyers = {one.key for one in purchases}
+    told = [one for one in await bench.sightings_of("billing.events") if one.key in buyers]
+    contents = {(one.id, one.record.value) for one in told}
+    times = Counter(one.id for one in told)
+    assert len(contents) == len(times)
+    return {message_id for message_id, count in times.items() if count > 1}
 
 
 def is_frozen(replica: Replica) -> bool:
