@@ -7,7 +7,7 @@ from __future__ import annotations
 
 import asyncio
 from collections.abc import AsyncGenerator, AsyncIterator, Awaitable, Callable, Iterable, Mapping, Sequence
-from contextlib import asynccontextmanager
+from contextlib import asynccontextmanager, suppress
 from datetime import UTC, datetime
 from typing import Any, Self
 
@@ -229,12 +229,20 @@ async def _answered(otherwise: str) -> AsyncIterator[None]:
 
 
 async def within_patience(closing: Awaitable[Any]) -> None:
-    """Let a client that is thrown away either way say goodbye, for a bounded time."""
+    """Let a client that is thrown away either way say goodbye, for a bounded time.
+
+    It does so in a task of its own. A client cancels its tasks and awaits them, and one that has not taken its first
+    step yet then cancels whoever awaits it: that must not be us. Nor may we wait longer where a client swallows the
+    cancellation that is to end it.
+    """
+    goodbye = asyncio.ensure_future(closing)
     try:
-        async with asyncio.timeout(STOP_TIMEOUT_S):
-            await closing
-    except (KafkaError, OSError, TimeoutError):
-        return
+        await asyncio.wait({goodbye}, timeout=STOP_TIMEOUT_S)
+    finally:
+        goodbye.cancel()
+    if goodbye.done() and not goodbye.cancelled():
+        with suppress(KafkaError, OSError, TimeoutError):
+            goodbye.result()
 
 
 def _named(offsets: Mapping[Any, int]) -> dict[TopicPartition, int]:

@@ -25,6 +25,7 @@ from aiokafka.errors import KafkaError
 
 from shared.drivers.kafka import KafkaLog
 from shared.drivers.observer import FETCH_WAIT_MS, groupless_consumer, within_patience
+from shared.engine.breaker import kind_and_place
 from shared.engine.ports import Position, TopicPartition, Unavailable
 
 __all__ = ["EXIT_STALLED", "Watchdog"]
@@ -103,7 +104,11 @@ class Watchdog:
             self._exit(f"the process did not stop within {self._stop_s:.0f} s")
 
     def _watch(self) -> None:
-        asyncio.run(self._watch_for_ever())
+        try:
+            asyncio.run(self._watch_for_ever())
+        except BaseException as defect:  # noqa: BLE001 - a cancellation from below is one of them
+            if not self._gone.is_set():  # nobody would notice when the process falls silent
+                self._exit(f"its watchdog failed: {kind_and_place(defect)}")
 
     async def _watch_for_ever(self) -> None:
         stream = KafkaLog(self._bootstrap)
@@ -152,6 +157,8 @@ class Watchdog:
     async def _pass_over_marks(self, reach: Reach) -> None:
         """Try to read what looks unread. Where nothing comes up to the end, nothing was unread."""
         suspected = {KafkaPartition(*one): span for one, span in reach.items() if span[0] < span[1]}
+        if not suspected:
+            return
         consumer = groupless_consumer(self._bootstrap)
         try:
             async with asyncio.timeout(TRY_TIMEOUT_S):

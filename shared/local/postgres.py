@@ -13,6 +13,7 @@ from pathlib import Path
 import psycopg
 from psycopg import sql
 
+from shared.local.lock import FileLock
 from shared.local.ports import HOST
 from shared.local.process import Account, Process, StartFailed, await_answer, wheel
 from shared.local.progress import Progress, Stage, Watch, unwatched
@@ -104,21 +105,8 @@ class Postgres:
         if not self.data_dir.exists():
             self._initialize(programs, account)
         self._check_version()
-        # Nobody of ours serves this directory (the lock on it says so); a pid file left by a killed one would frighten
-        # its successor when the pid has gone to a stranger.
-        (self.data_dir / "postmaster.pid").unlink(missing_ok=True)
         self._watch(Progress("postgres", Stage.STARTING))
-        settings = SETTINGS | {"port": str(self.port)} | ({} if self._durable else THROW_AWAY)
-        self._process = self._run(
-            [
-                str(programs / "postgres"),
-                "-D",
-                str(self.data_dir),
-                *(f"--{key}={value}" for key, value in settings.items()),
-            ],
-            account,
-            orphan_signal=signal.SIGQUIT,
-        )
+        self._process = self._serve(programs, account)
         await_answer(self._process, self._answers, START_TIMEOUT_S)
         self._furnish()
         self._watch(Progress("postgres", Stage.READY, f"{HOST}:{self.port}"))
@@ -129,6 +117,25 @@ class Postgres:
             self._process.stop(STOP_GRACE_S, signal.SIGINT)
             self._process = None
             self._watch(Progress("postgres", Stage.STOPPED))
+
+    def _serve(self, programs: Path, account: Account | None) -> Process:
+        """Start the server once nobody serves this directory any more.
+
+        Sessions of a server that was killed go on to the end of their statement, and their successor refuses to start
+        beside them; it gets a lock that all its sessions hold.
+        """
+        sessions = FileLock(self.data_dir.with_name(self.data_dir.name + ".lock"))
+        if not sessions.take(START_TIMEOUT_S):
+            raise StartFailed(f"sessions of a killed PostgreSQL still work in {self.data_dir}")
+        try:
+            # Left by a killed one, it would frighten its successor when the pid has gone to a stranger.
+            (self.data_dir / "postmaster.pid").unlink(missing_ok=True)
+            settings = SETTINGS | {"port": str(self.port)} | ({} if self._durable else THROW_AWAY)
+            options = (f"--{key}={value}" for key, value in settings.items())
+            command = [str(programs / "postgres"), "-D", str(self.data_dir), *options]
+            return self._run(command, account, orphan_signal=signal.SIGQUIT, lock=(sessions.fileno,))
+        finally:
+            sessions.leave()
 
     def _initialize(self, programs: Path, account: Account | None) -> None:
         """Make the cluster aside and move it into place, so that a start cut short is none."""
@@ -161,12 +168,18 @@ class Postgres:
             )
 
     def _run(
-        self, argv: Sequence[str], account: Account | None, orphan_signal: signal.Signals = signal.SIGKILL
+        self,
+        argv: Sequence[str],
+        account: Account | None,
+        *,
+        orphan_signal: signal.Signals = signal.SIGKILL,
+        lock: Sequence[int] = (),
     ) -> Process:
         # The caller's PG… variables would steer initdb and the server.
         env = {name: value for name, value in os.environ.items() if not name.startswith(("PG", "LC_", "LANG"))}
+        held = (*self._held, *lock)
         return Process(
-            "postgres", argv, log=self._log, env=env, account=account, orphan_signal=orphan_signal, held=self._held
+            "postgres", argv, log=self._log, env=env, account=account, orphan_signal=orphan_signal, held=held
         )
 
     def _answers(self) -> bool:

@@ -13,6 +13,7 @@ from aiokafka import AIOKafkaProducer
 from aiokafka.admin import AIOKafkaAdminClient, NewTopic
 
 from shared.drivers import watchdog as watchdogs
+from shared.drivers.observer import groupless_consumer, within_patience
 from shared.drivers.watchdog import Watchdog
 from shared.engine.ports import Position, TopicPartition
 from shared.local.servers import Servers
@@ -95,3 +96,29 @@ async def test_the_mark_at_the_end_of_a_foreign_clients_transaction_is_nothing_u
     await watched.write(in_transaction=False)
     await watched.eventually(lambda dog: dog.exited.is_set())
     assert watched.dog.lag == 1
+
+
+async def test_a_process_that_was_late_and_caught_up_is_watched_on(watched: Watched) -> None:
+    await watched.write(in_transaction=False)
+    watched.dog.start()
+    await watched.eventually(lambda dog: dog.silent_s >= watchdogs.LOOK_EVERY_S)
+    watched.handled = 1
+    await watched.eventually(lambda dog: dog.lag == 0 and dog.trouble is None)
+    await watched.write(in_transaction=False)
+    await watched.eventually(lambda dog: dog.lag == 1)
+
+
+async def test_a_process_whose_watchdog_fails_is_ended(watched: Watched, monkeypatch: pytest.MonkeyPatch) -> None:
+    async def fail(*_: object) -> None:
+        raise asyncio.CancelledError
+
+    monkeypatch.setattr(watched.dog, "_reach", fail)
+    watched.dog.start()
+    await watched.eventually(lambda dog: dog.exited.is_set())
+
+
+async def test_a_client_that_is_thrown_away_before_its_first_step_harms_nobody(servers: Servers) -> None:
+    consumer = groupless_consumer(servers.bootstrap)
+    await consumer.start()
+    await within_patience(consumer.stop())
+    assert [task.get_coro().__qualname__ for task in asyncio.all_tasks() if "aiokafka" in repr(task.get_coro())] == []
