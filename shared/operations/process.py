@@ -28,7 +28,7 @@ from shared.drivers.clock import FollowedClock, SystemClock, clock_of
 from shared.drivers.kafka import KafkaLog
 from shared.drivers.postgres import PostgresDatabase, SchemaBehind
 from shared.drivers.queries import PostgresQueries
-from shared.drivers.revisions import applied_heads, folders, missing
+from shared.drivers.revisions import MigrationRefused, applied_heads, folders, missing
 from shared.drivers.schema import check_schema
 from shared.drivers.subscription import Subscription
 from shared.drivers.topics import TopicsUnfit, verify_topics
@@ -223,14 +223,14 @@ async def _checked_database(
     try:
         database = await PostgresDatabase.open(settings.dsn, service.name, pool_size=settings.pool_size)
         stack.push_async_callback(database.close)
-        heads = await applied_heads(database, service.name)
-    except SchemaBehind as refusal:
+        behind = missing(await applied_heads(database, service.name), folders([revisions]))
+    except (SchemaBehind, MigrationRefused) as refusal:
         raise Misconfigured(f"HOUFU_DSN: the schema cannot be read: {refusal}") from refusal
     except Unavailable as silence:
         raise Unavailable(f"HOUFU_DSN: {silence}") from silence
-    behind = [f"{revision}: {brings}" for revision, brings in missing(heads, folders([revisions]))]
     if behind:
-        raise Misconfigured(f"the schema is behind ({', '.join(behind)}): run 'houfu migrate'")
+        lacking = ", ".join(f"{revision}: {brings}" for revision, brings in behind)
+        raise Misconfigured(f"the schema is behind ({lacking}): run 'houfu migrate'")
     async with database.connection("checking the schema") as connection:
         defects = await check_schema(connection, service.row_types)
     if defects:

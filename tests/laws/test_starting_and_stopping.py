@@ -11,6 +11,7 @@ from dataclasses import dataclass
 from os import environ
 from pathlib import Path
 
+import psycopg
 import pytest
 
 from shared.local.ports import free_port
@@ -44,6 +45,12 @@ async def test_a_service_that_cannot_work_names_what_is_wrong_in_one_line(
     await create(servers.bootstrap, "booth.commands", "booth.events", partitions=3)
     await create(servers.bootstrap, "booth.dlq", partitions=2)
     await create(servers.bootstrap, "stand.commands", "stand.events", "stand.dlq")
+    await create(servers.bootstrap, "desk.commands", "desk.events", "desk.dlq")
+    with psycopg.connect(servers.admin_dsn) as connection:
+        connection.execute("CREATE SCHEMA desk")
+        connection.execute("CREATE TABLE desk.alembic_version AS SELECT 'nobody knows' AS version_num")
+        connection.execute("GRANT USAGE ON SCHEMA desk TO till")
+        connection.execute("GRANT SELECT ON desk.alembic_version TO till")
     nonsense = dict.fromkeys(("HOUFU_CLOCK", "HOUFU_DSN", "HOUFU_KAFKA_BOOTSTRAP"), "nonsense")
     nowhere = f"127.0.0.1:{free_port()}"
     refusals = [
@@ -54,6 +61,7 @@ async def test_a_service_that_cannot_work_names_what_is_wrong_in_one_line(
         Refusal("another's DSN", EXIT_MISCONFIGURED, "HOUFU_DSN: ", {"HOUFU_DSN": servers.dsn("notify")}),
         Refusal("topics", EXIT_MISCONFIGURED, "missing: kiosk.commands", {"KIOSK": "kiosk"}, kiosk),
         Refusal("partitions", EXIT_MISCONFIGURED, "booth.dlq has 2", {"KIOSK": "booth"}, kiosk),
+        Refusal("history", EXIT_MISCONFIGURED, "HOUFU_DSN: .*'nobody knows'", {"KIOSK": "desk"}, kiosk),
         Refusal("schema", EXIT_MISCONFIGURED, "the schema is behind .engine_0001", {"KIOSK": "stand"}, kiosk),
     ]
     endings = await asyncio.gather(*(asyncio.to_thread(ended, one, bench, tmp_path) for one in refusals))
