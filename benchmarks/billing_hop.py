@@ -45,9 +45,8 @@ class Contender:
         return result
 
 
-HOUFU = Contender("houfu", None)
 CONTENDERS = (
-    HOUFU,
+    Contender("houfu", None),
     Contender("houfu_1000", None, batch=1_000),
     Contender("houfu_two_replicas", None, replicas=2),
     Contender("bare", "benchmarks.contenders.bare"),

@@ -64,7 +64,7 @@ def drawn(curves: Mapping[str, Mapping[Any, float]], folder: Path = PICTURES) ->
     """One picture a curve."""
     import matplotlib as mpl  # noqa: PLC0415 - heavy, and only for pictures
 
-    mpl.use("svg")
+    mpl.use("agg")
     from matplotlib import pyplot as plt  # noqa: PLC0415
 
     folder.mkdir(parents=True, exist_ok=True)

@@ -6,25 +6,22 @@ import asyncio
 import os
 import subprocess
 import time
-from collections.abc import AsyncIterator, Mapping, Sequence
-from concurrent.futures import ThreadPoolExecutor
-from contextlib import asynccontextmanager
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from datetime import UTC, datetime
 from pathlib import Path
-from typing import IO, Self
+from typing import Self
 
 import asyncpg
 
 from benchmarks.meter import Meter
 from benchmarks.orders import EVENTS_PER_ORDER, accepted_orders
+from benchmarks.processes import running
 from shared.contracts.billing import PlanOpened
 from shared.drivers.kafka import KafkaLog
 from shared.drivers.topics import PARTITIONS
 from shared.engine.ports import TopicPartition
-from shared.local.ports import free_port
 from shared.local.servers import Servers
-from shared.local.supervisor import Program
 from shared.operations.embedded import Setup, plan_of
 from shared.operations.house import service_names
 
@@ -86,8 +83,8 @@ class Stage:
 
     async def __aenter__(self) -> Self:
         await asyncio.to_thread(self._servers.start)
-        with ThreadPoolExecutor(1) as aside:  # the plan runs loops of its own
-            programs: Sequence[Program] = aside.submit(plan_of(Setup(clock="system")), self._servers).result()
+        plan = plan_of(Setup(clock="system"))
+        programs = await asyncio.to_thread(plan, self._servers)  # it runs loops of its own
         self.billing = next(program for program in programs if program.name == "billing")
         self._log = KafkaLog(self._servers.bootstrap)
         await self._log.start()
@@ -125,7 +122,8 @@ class Stage:
         if beside:
             await self._database.execute(STRANGERS.replace("$1", str(beside)))
         before = await self._events()
-        async with self._running(argv, replicas, env or {}) as processes:
+        command = (argv, {**self.billing.env, **(env or {})})
+        with running([command] * replicas, self._log_file) as processes:
             pids = [process.pid for process in processes]
             began = await self._until(before + warm * EVENTS_PER_ORDER, processes)
             meter = Meter(
@@ -143,25 +141,6 @@ class Stage:
             cpu_us = {name: used / done * 1e6 for name, used in meter.used().items()}
         return Result(done / seconds, cpu_us, memory_mb)
 
-    @asynccontextmanager
-    async def _running(
-        self, argv: Sequence[str], replicas: int, env: Mapping[str, str]
-    ) -> AsyncIterator[list[subprocess.Popen[bytes]]]:
-        processes: list[subprocess.Popen[bytes]] = []
-        with self._log_file.open("wb") as log:
-            for _ in range(replicas):
-                port = str(free_port())
-                filled = {name: value.replace("{port}", port) for name, value in self.billing.env.items()}
-                words = [word.replace("{port}", port) for word in argv]
-                processes.append(_started(words, {**os.environ, **filled, **env}, log))
-        try:
-            yield processes
-        finally:
-            for process in processes:
-                process.terminate()
-            for process in processes:
-                process.wait(30)
-
     async def _until(self, events: int, processes: Sequence[subprocess.Popen[bytes]]) -> int:
         found, moved_at = 0, time.monotonic()
         while found < events:
@@ -175,10 +154,6 @@ class Stage:
     async def _events(self) -> int:
         places = [TopicPartition(PlanOpened.topic(), number) for number in range(PARTITIONS)]
         return sum((await self._log.ends(places)).values())
-
-
-def _started(argv: Sequence[str], env: Mapping[str, str], log: IO[bytes]) -> subprocess.Popen[bytes]:
-    return subprocess.Popen(argv, env=env, stdout=log, stderr=subprocess.STDOUT)
 
 
 def _resident_mb(pid: int) -> float:

@@ -9,18 +9,17 @@ from __future__ import annotations
 
 import asyncio
 import os
-import subprocess
 import time
 from collections.abc import AsyncIterator, Iterable, Sequence
-from concurrent.futures import ThreadPoolExecutor
 from contextlib import asynccontextmanager
 from datetime import UTC, datetime, timedelta
 from pathlib import Path
 from statistics import quantiles
-from typing import IO, Any
+from typing import Any
 from uuid import uuid4
 
 from benchmarks.meter import Meter
+from benchmarks.processes import running
 from services.checkout.rules.proof import PaymentProofs
 from services.checkout.rules.proof import Purchase as Proven
 from shared.contracts.clock import CLOCK_TOPIC
@@ -30,9 +29,7 @@ from shared.drivers.kafka import KafkaLog
 from shared.drivers.topics import PARTITIONS
 from shared.engine.ports import Outgoing, TopicPartition
 from shared.kernel.partition import home_partition
-from shared.local.ports import free_port
 from shared.local.servers import Servers
-from shared.local.supervisor import Program
 from shared.operations import deployment
 from shared.operations.embedded import Setup, plan_of, proof_secret
 from shared.operations.house import service_names
@@ -159,29 +156,18 @@ def _addressed(command: Command, now: datetime) -> Outgoing:
 async def _running(directory: Path) -> AsyncIterator[tuple[Flow, dict[str, list[int]]]]:
     """Four services on the embedded servers, on a clock that stands still unless it is moved."""
     with Servers(directory, services=service_names()) as servers:
-        with ThreadPoolExecutor(1) as aside:  # the plan runs loops of its own
-            programs = aside.submit(plan_of(Setup(clock="movable", start=START)), servers).result()
+        plan = plan_of(Setup(clock="movable", start=START))
+        programs = await asyncio.to_thread(plan, servers)  # it runs loops of its own
+        chosen = [program for program in programs if program.name in WRITERS]
         services = deployment.services()
         dsns = {service.name: servers.dsn(service.name) for service in services}
         access = Access(servers.bootstrap, "movable", dsns, {service.name: service.topics for service in services})
         log = KafkaLog(servers.bootstrap)
-        with (directory / "services.log").open("wb") as output:
-            running = {one.name: _started(one, output) for one in programs if one.name in WRITERS}
+        with running([(one.argv, one.env) for one in chosen], directory / "services.log") as processes:
+            pids = {one.name: [process.pid] for one, process in zip(chosen, processes, strict=True)}
+            pids |= {"broker": [servers.kafka.pid or 0], "database": [servers.postgres.pid or 0]}
             try:
                 async with RunningSystem(access) as system:
-                    pids = {name: [process.pid] for name, process in running.items()}
-                    pids |= {"broker": [servers.kafka.pid or 0], "database": [servers.postgres.pid or 0]}
                     yield Flow(servers, system, log), pids | {"driver": [os.getpid()]}
             finally:
                 await log.stop()
-                for process in running.values():
-                    process.terminate()
-                for process in running.values():
-                    process.wait(30)
-
-
-def _started(program: Program, output: IO[bytes]) -> subprocess.Popen[bytes]:
-    port = str(free_port())
-    env = {name: value.replace("{port}", port) for name, value in program.env.items()}
-    argv = [word.replace("{port}", port) for word in program.argv]
-    return subprocess.Popen(argv, env={**os.environ, **env}, stdout=output, stderr=subprocess.STDOUT)
