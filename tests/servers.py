@@ -2,11 +2,15 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterable
+import os
+import signal
+import time
+from collections.abc import Iterable, Iterator
+from contextlib import contextmanager
 from pathlib import Path
 from typing import Literal, Protocol, Self
 
-__all__ = ["CHOICES", "Choice", "Pair", "Server", "choose", "whereabouts"]
+__all__ = ["CHOICES", "Choice", "Pair", "Server", "choose", "ended_and_started", "frozen", "whereabouts"]
 
 Choice = Literal["auto", "embedded", "containers"]
 
@@ -58,6 +62,31 @@ class Pair(Protocol):
     def __enter__(self) -> Self: ...
 
     def __exit__(self, *_: object) -> None: ...
+
+
+@contextmanager
+def frozen(server: Server) -> Iterator[None]:
+    """A server hears nothing and says nothing while the block runs."""
+    pid = _process(server)
+    os.kill(pid, signal.SIGSTOP)
+    try:
+        yield
+    finally:
+        os.kill(pid, signal.SIGCONT)
+
+
+def ended_and_started(server: Server, number: signal.Signals = signal.SIGKILL) -> None:
+    """A server dies of a signal, without a word, and comes back on its port with its data."""
+    os.kill(_process(server), number)
+    while server.alive:
+        time.sleep(0.05)
+    server.start()
+
+
+def _process(server: Server) -> int:
+    pid = server.pid
+    assert pid is not None
+    return pid
 
 
 def choose(choice: Choice, data_dir: Path, services: Iterable[str]) -> Pair:

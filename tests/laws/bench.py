@@ -19,7 +19,8 @@ from shared.engine.ports import Outgoing, Record, Unavailable, Word
 from shared.kernel.partition import home_partition
 from shared.operations.remote import Access, RunningSystem
 from shared.operations.sightings import Sighting, sighted
-from tests.laws.replicas import PATIENCE_S, Fleet, eventually
+from tests.laws.replicas import Fleet
+from tests.patience import PATIENCE_S, eventually
 
 __all__ = ["Bench"]
 

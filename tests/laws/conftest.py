@@ -33,16 +33,8 @@ OPENING = datetime(2027, 3, 1, 1, tzinfo=UTC)
 
 SETUP = Setup(clock="movable", start=OPENING)
 
-MEASURED = pytest.StashKey[Figures]()
-
-
-def pytest_configure(config: pytest.Config) -> None:
-    config.stash[MEASURED] = Figures()
-
-
-def pytest_sessionfinish(session: pytest.Session) -> None:
-    """Keep what the laws measured."""
-    session.config.stash[MEASURED].keep(session.config.rootpath)
+REMEMBERING = {"HOUFU_INBOX_DAYS": "3650"}
+"""Months of business time pass in these laws, and none of them is about what an inbox has forgotten."""
 
 
 @pytest.fixture(scope="session")
@@ -52,9 +44,11 @@ def strength(pytestconfig: pytest.Config) -> Strength:
 
 
 @pytest.fixture(scope="session")
-def figures(pytestconfig: pytest.Config) -> Figures:
-    """Where a law leaves what it measured."""
-    return pytestconfig.stash[MEASURED]
+def figures(pytestconfig: pytest.Config) -> Iterator[Figures]:
+    """Where a law leaves what it measured; kept when the laws are proven."""
+    found = Figures()
+    yield found
+    found.keep(pytestconfig.rootpath)
 
 
 @pytest.fixture(scope="package")
@@ -87,6 +81,7 @@ def programs(servers: Servers, till_dsn: str, mended: Path, failpoint: Failpoint
     with ThreadPoolExecutor(1) as aside:  # the plan runs loops of its own
         planned = aside.submit(plan_of(SETUP), servers).result()
     house = [replace(one, argv=tuple("end" if word == "beginning" else word for word in one.argv)) for one in planned]
+    house = [replace(one, env={**one.env, **REMEMBERING}) for one in house]
     house = [_breakable(one, failpoint) if one.name == "billing" else one for one in house]
     pattern = next(program for program in house if program.name == "billing")
     env = {"HOUFU_DSN": till_dsn, "HOUFU_BREAKER_KEYS": "6", "HOUFU_BUILD": "the first one", "TILL_MENDED": str(mended)}
@@ -125,6 +120,13 @@ async def bench(fleet: Fleet, servers: Servers, till_dsn: str) -> AsyncIterator[
 async def town(bench: Bench, servers: Servers) -> Town:
     """Shops and buyers of the real services."""
     return await Town(bench, proof_secret(servers.data_dir)).opened()
+
+
+@pytest.fixture
+async def two_billings(bench: Bench) -> None:
+    """Two replicas share billing's lanes."""
+    await bench.fleet.scale("billing", 2)
+    await bench.fleet.ready("billing")
 
 
 @pytest.fixture(autouse=True)

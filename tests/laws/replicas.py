@@ -7,7 +7,7 @@ import signal
 import sys
 import threading
 import time
-from collections.abc import Callable, Mapping, Sequence
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field
 from os import environ
 from pathlib import Path
@@ -20,27 +20,13 @@ from shared.drivers.topics import PARTITIONS
 from shared.local.ports import free_port
 from shared.local.process import EX_CONFIG, Process
 from shared.local.supervisor import Program
+from tests.patience import eventually
 
-__all__ = ["PATIENCE_S", "Fleet", "Replica", "eventually"]
-
-PATIENCE_S = 60.0
-"""Longest wait for anything that must happen; how long it takes is not what is tested."""
+__all__ = ["Fleet", "Replica"]
 
 MARK = "HOUFU_TEST_FLEET"
 
 _asking = httpx.Client(timeout=2)
-
-
-async def eventually(condition: Callable[[], Any], within_s: float = PATIENCE_S) -> Any:
-    """What ``condition`` (awaited where it must be) says as soon as it says anything true."""
-    until = time.monotonic() + within_s
-    while True:
-        said = condition()
-        said = await said if asyncio.iscoroutine(said) else said
-        if said:
-            return said
-        assert time.monotonic() < until, "it did not happen in time"
-        await asyncio.sleep(0.05)
 
 
 @dataclass

@@ -20,7 +20,8 @@ from shared.operations.scene import Prove, Purchase
 from shared.operations.sightings import Moment
 from shared.operations.stories import STORIES, Check, Teller
 from tests.laws.bench import MACHINERY
-from tests.laws.replicas import PATIENCE_S, Fleet
+from tests.laws.replicas import Fleet
+from tests.patience import PATIENCE_S
 
 __all__ = ["ADAPTERS", "Telling", "open_telling"]
 

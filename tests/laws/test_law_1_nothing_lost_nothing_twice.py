@@ -9,6 +9,8 @@ import signal
 import time
 from collections import Counter
 
+import pytest
+
 from shared.engine.ports import Word
 from shared.local.servers import Servers
 from tests.laws.bench import Bench
@@ -16,9 +18,9 @@ from tests.laws.figures import Figures
 from tests.laws.load import Customers, Town
 from tests.laws.locks import locked
 from tests.laws.names import EXIT_BY_RECORD
-from tests.laws.replicas import PATIENCE_S, eventually
 from tests.laws.strength import Strength
 from tests.laws.traffic import purchases_under_way
+from tests.patience import PATIENCE_S, eventually
 
 VICTIMS = ("checkout", "billing", "billing", "till")
 """Services of which a replica is killed; billing has two."""
@@ -26,11 +28,10 @@ VICTIMS = ("checkout", "billing", "billing", "till")
 KILLS_A_ROUND = 5
 
 
+@pytest.mark.usefixtures("two_billings")
 async def test_services_are_killed_at_random_moments_under_load(
     bench: Bench, town: Town, strength: Strength, figures: Figures
 ) -> None:
-    await bench.fleet.scale("billing", 2)
-    await bench.fleet.ready("billing")
     dice = random.Random(7)
     killed: Counter[str] = Counter()
     calm_after_s = []

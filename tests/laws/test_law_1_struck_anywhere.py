@@ -16,16 +16,16 @@ from shared.drivers.topics import PARTITIONS
 from tests.laws.bench import Bench
 from tests.laws.failpoints import Failpoint, Point, Unknown
 from tests.laws.load import Town
-from tests.laws.replicas import Replica, eventually
+from tests.laws.replicas import Replica
 from tests.laws.traffic import purchases_under_way
+from tests.patience import eventually
 
 
+@pytest.mark.usefixtures("two_billings")
 async def test_billing_is_killed_at_every_point_of_a_turn(
     bench: Bench, town: Town, failpoint: Failpoint, subtests: pytest.Subtests
 ) -> None:
     """By two replicas, of which whichever passes first ends; the other and its successor go on."""
-    await bench.fleet.scale("billing", 2)
-    await bench.fleet.ready("billing")
     for count, point in enumerate(Point, start=1):
         with subtests.test(point=point):
             async with purchases_under_way(bench, town, 12):
@@ -34,6 +34,7 @@ async def test_billing_is_killed_at_every_point_of_a_turn(
             assert bench.fleet.ends("billing") == [-signal.SIGKILL] * count
 
 
+@pytest.mark.usefixtures("two_billings")
 @pytest.mark.parametrize("point", [Point.BEFORE_COMMIT, Point.AFTER_COMMIT, Point.BETWEEN_PUBLISHES])
 async def test_a_frozen_process_changes_nothing_when_it_wakes(
     bench: Bench, town: Town, failpoint: Failpoint, point: Point
@@ -42,8 +43,6 @@ async def test_a_frozen_process_changes_nothing_when_it_wakes(
 
     Before its commit it has lost its transaction. After it, it says what the other has said for it in the meantime.
     """
-    await bench.fleet.scale("billing", 2)
-    await bench.fleet.ready("billing")
     async with purchases_under_way(bench, town, 40) as purchases:
         failpoint.arm(point, signal.SIGSTOP)
         frozen = await eventually(lambda: next(filter(is_frozen, bench.fleet.of("billing")), None))

@@ -6,12 +6,14 @@ import asyncio
 import signal
 from datetime import timedelta
 
+import pytest
+
 from shared.contracts.checkout import OrderAccepted
 from tests.engine.till import OpenAccount, ParcelPacked, ParcelWeighed, SendParcel
 from tests.laws.bench import Bench
 from tests.laws.load import Customers, Town
-from tests.laws.replicas import eventually
 from tests.laws.traffic import purchases_under_way
+from tests.patience import eventually
 
 
 async def test_replicas_come_and_go_while_messages_flow(bench: Bench, town: Town) -> None:
@@ -30,11 +32,10 @@ async def test_replicas_come_and_go_while_messages_flow(bench: Bench, town: Town
     await town.assert_exactly_once(ids, purchases)
 
 
+@pytest.mark.usefixtures("two_billings")
 async def test_all_services_are_restarted_one_process_after_another(bench: Bench, town: Town) -> None:
     """As a new build is rolled out: each is told to stop, ends well and comes back, while messages flow."""
     customers = Customers(bench, 40, "rolled")
-    await bench.fleet.scale("billing", 2)
-    await bench.fleet.ready("billing")
     await customers.open()
     async with purchases_under_way(bench, town, 40):
         flowing = asyncio.create_task(customers.send(25, pause_s=0.3))

@@ -10,7 +10,7 @@ from shared.local.servers import Servers
 from tests.laws.bench import Bench
 from tests.laws.load import Customers
 from tests.laws.locks import locked
-from tests.laws.replicas import eventually
+from tests.patience import eventually
 
 
 async def test_a_raising_handler_parks_its_buyer_only_and_operators_bring_the_parked_back(

@@ -14,7 +14,7 @@ from shared.engine.ports import Word
 from tests.engine.till import SendParcel
 from tests.laws.bench import Bench, Headers
 from tests.laws.load import Customers
-from tests.laws.replicas import eventually
+from tests.patience import eventually
 
 GOOD = b'{"buyer_id": "KEY", "currency": "CNY", "balance": 1, "parcel_id": "p1", "box": "b"}'
 """Fit for an account to open and for a parcel that was packed; KEY stands for the record's key."""

@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import asyncio
-import os
 import signal
 import statistics
 import time
@@ -18,9 +17,11 @@ from tests.laws.bench import Bench
 from tests.laws.figures import Figures
 from tests.laws.load import Customers, Town
 from tests.laws.proxy import Cut, DatabaseProxy
-from tests.laws.replicas import Replica, eventually
+from tests.laws.replicas import Replica
 from tests.laws.strength import Strength
 from tests.laws.traffic import dead_letters, purchases_under_way
+from tests.patience import eventually
+from tests.servers import ended_and_started, frozen
 
 FROZEN_S = 10.0
 """Longer than the brokers' patience with a member (6 s), shorter than a client's with an answer."""
@@ -30,13 +31,6 @@ RECOVERY_MAX_S = 60.0
 """What recovering may take at most: the watchdog's 30 s and a start."""
 
 ENOUGH_FOR_A_MEDIAN = 10
-
-
-@pytest.fixture
-async def two_billings(bench: Bench) -> None:
-    """Two replicas share billing's lanes."""
-    await bench.fleet.scale("billing", 2)
-    await bench.fleet.ready("billing")
 
 
 # ------------------------------------------------------------------ the broker
@@ -53,7 +47,7 @@ async def test_the_broker_is_killed_again_and_again(
     ends = sum(len(bench.fleet.ends(name)) for name in bench.access.dsns)
     for _ in range(strength.broker_kills):
         async with purchases_under_way(bench, town, 10):
-            await asyncio.to_thread(killed_and_started, servers)
+            await asyncio.to_thread(ended_and_started, servers.kafka)
             back = time.monotonic()
         async with purchases_under_way(bench, town, 1):
             await customers.send(1)
@@ -67,26 +61,11 @@ async def test_the_broker_is_killed_again_and_again(
     assert len(recoveries_s) < ENOUGH_FOR_A_MEDIAN or median_s < MEDIAN_MAX_S
 
 
-def killed_and_started(servers: Servers) -> None:
-    """The broker dies without a word and comes back on its port with its data."""
-    broker = servers.kafka.pid
-    assert broker is not None
-    os.kill(broker, signal.SIGKILL)
-    while servers.kafka.alive:
-        time.sleep(0.05)
-    servers.kafka.start()
-
-
 @pytest.mark.usefixtures("two_billings")
 async def test_the_broker_freezes_and_thaws(bench: Bench, town: Town, servers: Servers) -> None:
-    broker = servers.kafka.pid
-    assert broker is not None
     async with purchases_under_way(bench, town, 30):
-        os.kill(broker, signal.SIGSTOP)
-        try:
+        with frozen(servers.kafka):
             await asyncio.sleep(FROZEN_S)
-        finally:
-            os.kill(broker, signal.SIGCONT)
 
 
 # ------------------------------------------------------------------ the database
@@ -96,16 +75,7 @@ async def test_the_broker_freezes_and_thaws(bench: Bench, town: Town, servers: S
 async def test_the_database_crashes_and_restarts(bench: Bench, town: Town, servers: Servers) -> None:
     """Every session ends without a word, what was not committed is gone."""
     async with purchases_under_way(bench, town, 30):
-        await asyncio.to_thread(crashed_and_started, servers)
-
-
-def crashed_and_started(servers: Servers) -> None:
-    server = servers.postgres.pid
-    assert server is not None
-    os.kill(server, signal.SIGQUIT)
-    while servers.postgres.alive:
-        time.sleep(0.05)
-    servers.postgres.start()
+        await asyncio.to_thread(ended_and_started, servers.postgres, signal.SIGQUIT)
 
 
 @pytest.mark.usefixtures("two_billings")

@@ -21,8 +21,9 @@ from shared.operations.settings import EXIT_MISCONFIGURED, EXIT_UNREACHABLE
 from tests.laws.bench import Bench
 from tests.laws.conftest import create
 from tests.laws.load import Customers, Town
-from tests.laws.replicas import PATIENCE_S, eventually, uvicorn
+from tests.laws.replicas import uvicorn
 from tests.laws.strength import Strength
+from tests.patience import PATIENCE_S, eventually
 
 STOPS_WITHIN_S = 15.0
 

@@ -9,13 +9,14 @@ from datetime import timedelta
 from statistics import median
 
 import psutil
+import pytest
 
 from tests.laws.bench import Bench
 from tests.laws.figures import Figures
 from tests.laws.load import Customers, Town
-from tests.laws.replicas import eventually
 from tests.laws.strength import Strength
 from tests.laws.traffic import purchases_under_way
+from tests.patience import eventually
 
 ROUND_S = 5.0
 """Between two looks; in each a dozen buyers buy and forty parcels are sent."""
@@ -35,11 +36,10 @@ OUTBOX_MAX_ROWS = 500
 """Rows stand until the lane's next turn: a few for each of twelve lanes and five services."""
 
 
+@pytest.mark.usefixtures("two_billings")
 async def test_memory_stays_flat_and_tables_stay_small(
     bench: Bench, town: Town, strength: Strength, figures: Figures
 ) -> None:
-    await bench.fleet.scale("billing", 2)
-    await bench.fleet.ready("billing")
     resting = weights(bench)
     customers = Customers(bench, 40, "steady")
     await customers.open()
@@ -55,8 +55,14 @@ async def test_memory_stays_flat_and_tables_stay_small(
     later = {name: [one for one in samples if one[0] >= strength.steady_s / 2] for name, samples in sampled.items()}
     slopes = {name: 60 * slope(samples) for name, samples in later.items()}
     heaviest = {name: max(megabytes for _, megabytes in samples) for name, samples in sampled.items()}
-    figures.note("steady load", seconds=strength.steady_s, resting_mb=resting, heaviest_mb=heaviest)
-    figures.note("steady load", growth_mb_per_min=slopes, outbox_rows_max=max(outboxes))
+    figures.note(
+        "steady load",
+        seconds=strength.steady_s,
+        resting_mb=resting,
+        heaviest_mb=heaviest,
+        growth_mb_per_min=slopes,
+        outbox_rows_max=max(outboxes),
+    )
     assert max(heaviest.values()) < LOADED_MAX_MB
     most = SETTLED_MAX_MB_PER_MIN if strength.steady_s / 2 >= SETTLED_AFTER_S else GROWTH_MAX_MB_PER_MIN
     assert {name: found for name, found in slopes.items() if found > most} == {}

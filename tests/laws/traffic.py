@@ -9,7 +9,7 @@ from contextlib import asynccontextmanager
 from shared.contracts.message import Command
 from tests.laws.bench import Bench
 from tests.laws.load import Town
-from tests.laws.replicas import eventually
+from tests.patience import eventually
 
 __all__ = ["dead_letters", "purchases_under_way"]
 

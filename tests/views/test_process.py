@@ -19,7 +19,8 @@ from shared.local.servers import Servers
 from shared.operations.settings import EXIT_MISCONFIGURED
 from shared.operations.tokens import key_set_of
 from tests.laws.conftest import create
-from tests.laws.replicas import PATIENCE_S, eventually, uvicorn
+from tests.laws.replicas import uvicorn
+from tests.patience import PATIENCE_S, eventually
 from tests.views.bench import AUDIENCE, ISSUER, SECRET, token
 from tests.views.gallery_app import REVISIONS
 

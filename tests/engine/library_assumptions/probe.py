@@ -4,7 +4,6 @@ from __future__ import annotations
 
 import asyncio
 import logging
-import time
 from collections import deque
 from collections.abc import AsyncIterator, Awaitable, Callable, Iterable, Mapping, Sequence
 from contextlib import asynccontextmanager
@@ -24,9 +23,7 @@ from shared.drivers.subscription import Subscription
 from shared.engine.monitor import Tally
 from shared.engine.ports import Position, Record, TopicPartition
 
-__all__ = ["LANES", "Desk", "Probe", "bare", "eventually", "subscribed"]
-
-PATIENCE_S = 60.0
+__all__ = ["LANES", "Desk", "Probe", "bare", "subscribed"]
 
 LANES = 4
 
@@ -34,18 +31,6 @@ quiet = logging.getLogger("houfu.library-assumptions")
 quiet.setLevel(logging.CRITICAL)
 
 Handler = Callable[[KafkaMessage], Awaitable[None]]
-
-
-async def eventually(condition: Callable[[], Any]) -> Any:
-    """What ``condition`` (awaited where it must be) says as soon as it says anything true."""
-    until = time.monotonic() + PATIENCE_S
-    while True:
-        said = condition()
-        said = await said if asyncio.iscoroutine(said) else said
-        if said:
-            return said
-        assert time.monotonic() < until, "it did not happen in time"
-        await asyncio.sleep(0.02)
 
 
 @dataclass(frozen=True)
@@ -87,6 +72,11 @@ class Probe:
         """What the group has committed, by partition."""
         async with Observer(self.bootstrap) as observer:
             return {place.partition: offset for place, offset in (await observer.committed(self.group)).items()}
+
+    async def has_committed(self, expected: Mapping[int, int]) -> bool:
+        """Whether the group has committed just these offsets of these partitions."""
+        found = await self.committed()
+        return {lane: found.get(lane) for lane in expected} == expected
 
     async def records(self) -> list[Record]:
         """Everything that stands on the topic."""

@@ -11,7 +11,8 @@ import pytest
 from aiokafka import AIOKafkaConsumer, ConsumerRebalanceListener
 
 from shared.engine.ports import Position, TopicPartition
-from tests.engine.library_assumptions.probe import LANES, Desk, Probe, eventually, subscribed
+from tests.engine.library_assumptions.probe import LANES, Desk, Probe, subscribed
+from tests.patience import eventually
 
 Assigned = Callable[[], Awaitable[None]]
 

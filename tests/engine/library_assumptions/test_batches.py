@@ -9,7 +9,8 @@ from aiokafka import TopicPartition
 from faststream import AckPolicy
 from faststream.kafka import KafkaMessage
 
-from tests.engine.library_assumptions.probe import LANES, Desk, Probe, bare, eventually, subscribed
+from tests.engine.library_assumptions.probe import LANES, Desk, Probe, bare, subscribed
+from tests.patience import eventually
 
 GARBLED_VALUES = {"null": None, "no UTF-8": b"\xff\xfe"}
 NO_JSON = [("content-type", b"application/json")]
@@ -33,12 +34,8 @@ async def test_nack_of_a_batch_that_spans_partitions_rewinds_every_partition(pro
 
     async with bare(probe, refuse_once, ack_policy=AckPolicy.MANUAL):
         await eventually(lambda: seen >= written)
-        await eventually(lambda: _all_committed(probe, 10))
+        await eventually(lambda: probe.has_committed(dict.fromkeys(range(LANES), 10)))
     assert len({partition for partition, _ in refused}) > 1
-
-
-async def _all_committed(probe: Probe, count: int) -> bool:
-    return await probe.committed() == dict.fromkeys(range(LANES), count)
 
 
 @pytest.mark.parametrize("value", GARBLED_VALUES.values(), ids=GARBLED_VALUES)
@@ -56,7 +53,7 @@ async def test_the_batch_parser_raises_at_a_headers_value_that_is_no_text_and_th
         await probe.write(b"bad", headers=[("ce_id", value)])
         await eventually(lambda: _position(subscriber, probe, 1))
         await probe.write(b"good")
-        await eventually(lambda: _committed(probe, {0: 2}))
+        await eventually(lambda: probe.has_committed({0: 2}))
     assert seen == [b"good"]
 
 
@@ -64,11 +61,6 @@ async def _position(subscriber: Any, probe: Probe, offset: int) -> bool:
     return TopicPartition(probe.topic, 0) in subscriber.consumer.assignment() and (
         await subscriber.consumer.position(TopicPartition(probe.topic, 0)) == offset
     )
-
-
-async def _committed(probe: Probe, expected: dict[int, int]) -> bool:
-    found = await probe.committed()
-    return {lane: found.get(lane) for lane in expected} == expected
 
 
 @pytest.mark.parametrize("value", GARBLED_VALUES.values(), ids=GARBLED_VALUES)

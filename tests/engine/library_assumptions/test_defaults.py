@@ -14,7 +14,8 @@ from faststream.kafka import KafkaBroker, KafkaResponse
 from shared.drivers.kafka import KafkaLog
 from shared.engine.ports import Outgoing
 from shared.kernel.partition import home_partition
-from tests.engine.library_assumptions.probe import LANES, Desk, Probe, eventually, subscribed
+from tests.engine.library_assumptions.probe import LANES, Desk, Probe, subscribed
+from tests.patience import eventually
 
 BUYERS = [f"buyer-{number}" for number in range(20)]
 

@@ -3,10 +3,6 @@
 from __future__ import annotations
 
 import asyncio
-import os
-import signal
-from collections.abc import Iterator
-from contextlib import contextmanager
 from typing import Any
 
 import pytest
@@ -18,7 +14,9 @@ from shared.drivers import subscription as subscriptions
 from shared.engine.breaker import LineStopped
 from shared.engine.ports import Unavailable
 from shared.local.kafka import Kafka
-from tests.engine.library_assumptions.probe import LANES, Desk, Probe, bare, eventually, subscribed
+from tests.engine.library_assumptions.probe import LANES, Desk, Probe, bare, subscribed
+from tests.patience import eventually
+from tests.servers import frozen
 
 SILENCE_S = 3.0
 """Six times as long as a client is told to wait for an answer."""
@@ -44,7 +42,7 @@ async def test_a_batch_whose_handler_raises_is_committed_all_the_same(probe: Pro
 
     await probe.write(b"lost")
     async with bare(probe, fail, auto_commit_interval_ms=50, **policy):
-        await eventually(lambda: _committed(probe, 1))
+        await eventually(lambda: probe.has_committed({0: 1}))
     assert tried == [b"lost"]
 
 
@@ -62,7 +60,7 @@ async def test_under_manual_a_batch_whose_handler_raises_is_skipped_and_committe
     async with bare(probe, fail_once, ack_policy=AckPolicy.MANUAL):
         await eventually(lambda: tried)
         await probe.write(b"next")
-        await eventually(lambda: _committed(probe, 2))
+        await eventually(lambda: probe.has_committed({0: 2}))
     assert tried == [b"lost", b"next"]
 
 
@@ -123,7 +121,7 @@ async def test_our_commit_is_given_up_in_time_and_made_good_by_the_next(
             desk.handling.set()
             await eventually(lambda: monitor.uncommitted)
         await probe.write(b"second")
-        await eventually(lambda: _committed(probe, 2))
+        await eventually(lambda: probe.has_committed({0: 2}))
     assert [one.value for one in desk.handled] == [b"first", b"second"]
 
 
@@ -143,25 +141,6 @@ async def test_our_batch_ends_in_a_commit_or_comes_again_from_every_partition(
     desk = Desk(*failures)
     async with subscribed(probe, desk):
         await eventually(lambda: set(desk.places()) == written)
-        await eventually(lambda: _all_committed(probe, 3))
+        await eventually(lambda: probe.has_committed(dict.fromkeys(range(LANES), 3)))
     assert len(desk.places()) == len(written)
     assert not desk.failures
-
-
-async def _committed(probe: Probe, offset: int) -> bool:
-    return (await probe.committed()).get(0) == offset
-
-
-async def _all_committed(probe: Probe, count: int) -> bool:
-    return await probe.committed() == dict.fromkeys(range(LANES), count)
-
-
-@contextmanager
-def frozen(broker: Kafka) -> Iterator[None]:
-    """The broker hears nothing and says nothing while the block runs."""
-    assert broker.pid is not None
-    os.kill(broker.pid, signal.SIGSTOP)
-    try:
-        yield
-    finally:
-        os.kill(broker.pid, signal.SIGCONT)

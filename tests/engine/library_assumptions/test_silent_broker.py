@@ -16,7 +16,8 @@ from shared.drivers import kafka as logs
 from shared.drivers.kafka import KafkaLog
 from shared.engine.ports import Outgoing, Unavailable
 from shared.local.kafka import Kafka
-from tests.engine.library_assumptions.probe import PATIENCE_S, Probe
+from tests.engine.library_assumptions.probe import Probe
+from tests.patience import PATIENCE_S
 
 REQUEST_TIMEOUT_MS = 1_000
 
