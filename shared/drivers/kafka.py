@@ -113,7 +113,7 @@ class KafkaLog:
         producer, self._producer = self._producer, None
         if producer is not None:
             log.warning("the producer is in doubt and is replaced")
-            await within_patience(producer.stop())
+            await within_patience(_dismiss(producer))
 
 
 async def _append(producer: AIOKafkaProducer, place: TopicPartition, messages: Sequence[Outgoing]) -> None:
@@ -129,6 +129,21 @@ async def _append(producer: AIOKafkaProducer, place: TopicPartition, messages: S
                 raise ValueError(f"a message to {place.topic} does not fit into a batch of {BATCH_MAX_BYTES} bytes")
     acknowledgements.append(await producer.send_batch(batch, place.topic, partition=place.partition))
     await asyncio.gather(*acknowledgements)
+
+
+async def _dismiss(producer: AIOKafkaProducer) -> None:
+    """Close a producer in doubt so that it never appends anything more.
+
+    The library's ``stop()`` would first append what is pending. While no broker answers it does not return, and given
+    up on it goes on by itself: each time a broker was away one more producer would wait in the background, to append
+    once more what has long been published by its successor.
+    """
+    sender = producer._sender.sender_task
+    while not sender.done():
+        sender.cancel()  # the first ends its loop, the next one the request it still awaits
+        await asyncio.wait({sender}, timeout=0)
+    producer._closed = True
+    await producer.client.close()
 
 
 async def _start(client: AIOKafkaProducer | AIOKafkaConsumer) -> None:

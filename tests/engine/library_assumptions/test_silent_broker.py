@@ -71,9 +71,19 @@ async def test_our_log_gives_up_in_time_and_writes_again_once_the_broker_is_back
     monkeypatch.undo()
     await asyncio.wait_for(log.publish([outgoing(probe, "after")]), PATIENCE_S)
     await log.stop()
-    values = [one.value for one in await probe.records()]
-    assert values[0] == b"before"
-    assert values[-1] == b"after"
+    assert [one.value for one in await probe.records()] == [b"before", b"after"]
+
+
+async def test_a_producer_we_gave_up_leaves_nothing_at_work(own_broker: Kafka, monkeypatch: pytest.MonkeyPatch) -> None:
+    """The library's own would wait in the background for the broker, one more for each time it was away."""
+    monkeypatch.setattr(logs, "PUBLISH_TIMEOUT_S", 1.0)
+    probe = await Probe(own_broker.bootstrap).open()
+    before = asyncio.all_tasks()
+    log = KafkaLog(probe.bootstrap)
+    await log.publish([outgoing(probe, "before")])
+    with killed(own_broker), pytest.raises(Unavailable):
+        await log.publish([outgoing(probe, "lost")])
+    assert asyncio.all_tasks() == before
 
 
 def outgoing(probe: Probe, body: str) -> Outgoing:
