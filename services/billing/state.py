@@ -67,23 +67,23 @@ class Autopay:
     instrument: Instrument | None = None
     blocked: bool = False
     told_by: tuple[str, ...] = ()
-    """Ids of the events that named a card: read once more, none of them brings back an old one or lifts a block."""
+    """Ids of the messages that named a card: read once more, none of them brings back an old one or lifts a block."""
 
     @property
     def usable(self) -> bool:
         return self.enabled and self.instrument is not None and not self.blocked
 
-    def paid_with(self, instrument: Instrument | None) -> Autopay:
-        """The same order on another instrument, which lifts the block; None keeps the present one."""
-        if instrument is None or instrument == self.instrument:
+    def paid_with(self, instrument: Instrument) -> Autopay:
+        """The same order on another instrument, which lifts the block."""
+        if instrument == self.instrument:
             return self
         return replace(self, instrument=instrument, blocked=False)
 
-    def told(self, instrument: Instrument, event_id: str) -> Autopay:
-        """The same order after an event named a card; unchanged by one that was heard before."""
-        if event_id in self.told_by:
+    def told(self, instrument: Instrument | None, message_id: str) -> Autopay:
+        """The same order after a message named a card, or None; unchanged by one that was heard before."""
+        if instrument is None or message_id in self.told_by:
             return self
-        return replace(self.paid_with(instrument), told_by=(*self.told_by, event_id))
+        return replace(self.paid_with(instrument), told_by=(*self.told_by, message_id))
 
 
 @dataclass(frozen=True, slots=True)

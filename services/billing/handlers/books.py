@@ -29,10 +29,10 @@ def replace_card(bound: CardBound, cause: Cause, book: Book) -> Iterator[Yielded
 
 
 @billing.on(SetAutopay)
-def set_autopay(command: SetAutopay, book: Book) -> Iterator[Yielded]:
+def set_autopay(command: SetAutopay, cause: Cause, book: Book) -> Iterator[Yielded]:
     """The buyer switches automatic deduction on or off, or names another instrument for it (BIL-06)."""
     if command.instrument is not None and command.instrument.kind == "EXTERNAL":
         raise Rejected("INSTRUMENT_NOT_ALLOWED", "Nothing can be collected from an external instrument")
-    autopay = replace(book.autopay.paid_with(command.instrument), enabled=command.enabled)
+    autopay = replace(book.autopay.told(command.instrument, cause.id), enabled=command.enabled)
     yield replace(book, autopay=autopay)
     yield AutopayChanged(buyer_id=command.buyer_id, enabled=autopay.enabled, instrument=autopay.instrument)

@@ -31,10 +31,12 @@ from shared.contracts.billing import (
 )
 from shared.contracts.checkout import AccountActivated, CardBound
 from shared.contracts.fields import Instrument
+from shared.contracts.message import Message
 from shared.engine.vocabulary import Cause
 from shared.testing.given import Given
 
 FIRST = attempt("o-1", 0)
+THIRD_CARD = Instrument(kind="CARD", token="tok_third")
 
 
 # -- the instrument ----------------------------------------------------------------------------------------------------
@@ -73,6 +75,36 @@ def test_autopay_of_a_buyer_without_an_account_is_unknown_account() -> None:
     assert Given(billing).when(SetAutopay(buyer_id=BUYER, enabled=True), now=local("03-13 10:00")).rejected.code == (
         "UNKNOWN_ACCOUNT"
     )
+
+
+NAMINGS = [
+    AccountActivated(buyer_id=BUYER, currency="CNY", score=640, limit=200000, instrument=CARD),
+    SetAutopay(buyer_id=BUYER, enabled=True, instrument=OTHER_CARD),
+    SetAutopay(buyer_id=BUYER, enabled=False),
+    CardBound(buyer_id=BUYER, instrument=THIRD_CARD),
+    SetAutopay(buyer_id=BUYER, enabled=True, instrument=OTHER_CARD),
+]
+
+
+def named(story: Story, *messages: Message) -> Story:
+    """These messages come one after another, under the same ids in every story."""
+    for number, message in enumerate(messages):
+        story = story.then(message, at="03-13 10:00", cause=Cause(f"naming-{number}"))
+    return story
+
+
+@pytest.mark.parametrize("count", range(1, len(NAMINGS) + 1))
+def test_law_4_whatever_named_a_card_is_read_again_and_the_youngest_stays(count: int) -> None:
+    story = named(after_accepting(), *NAMINGS[:count])
+    assert named(story, *NAMINGS[:count]).row(Book, BUYER) == story.row(Book, BUYER)
+
+
+def test_law_4_commands_that_named_cards_are_read_again_and_lift_no_block() -> None:
+    choices = [SetAutopay(buyer_id=BUYER, enabled=True, instrument=card) for card in (OTHER_CARD, THIRD_CARD)]
+    hard = report(FIRST, "DECLINED", 25769, "03-19 14:01", decline="HARD")
+    blocked = named(after_accepting(), *choices).then(hard, at="03-19 14:01")
+    assert blocked.row(Book, BUYER).autopay.blocked
+    assert named(blocked, *choices).row(Book, BUYER) == blocked.row(Book, BUYER)
 
 
 # -- automatic attempts ------------------------------------------------------------------------------------------------
