@@ -88,7 +88,11 @@ class Subscription(ConsumerRebalanceListener):  # type: ignore[misc]
         self._topics = tuple(topics)
         self._lock = asyncio.Lock()
         self._generation = 0
+        self._starts: dict[TopicPartition, int] = {}
+        """Where each partition was taken over."""
         self._expected: dict[TopicPartition, int] = {}
+        """The offset each partition goes on with: all before it was taken up by the worker."""
+        self._committed: dict[TopicPartition, int] = {}
         self._gaps: dict[TopicPartition, int] = {}
         self._failures = 0
         self._remembered = remembered
@@ -157,6 +161,7 @@ class Subscription(ConsumerRebalanceListener):  # type: ignore[misc]
         self._generation += 1
         async with self._lock:
             self._expected.clear()
+            self._starts.clear()
             with suppress(Unavailable):
                 await self._worker.revoke(self._worker.lanes)
             self._trouble = "no partition is assigned"
@@ -198,7 +203,8 @@ class Subscription(ConsumerRebalanceListener):  # type: ignore[misc]
             return
         for place, offset in starts.items():  # no await in between: a fetch might slip in
             self._subscriber.consumer.seek(KafkaPartition(*place), offset)
-        self._expected = starts
+        self._starts, self._expected = starts, dict(starts)
+        self._committed.clear()
         self._gaps.clear()
         self._trouble = None
         self.ended_at = self._looked_at = monotonic()
@@ -218,8 +224,8 @@ class Subscription(ConsumerRebalanceListener):  # type: ignore[misc]
             try:
                 records = self._next_in_line(message.raw_message, generation)
                 if records:
-                    await self._worker.handle(records)
-                    self._move_on()
+                    await self._worker.take_up(records)
+                    self._expected |= {TopicPartition(one.topic, one.partition): one.offset + 1 for one in records}
                 self._failures = 0
                 self._trouble = None if self._expected else self._trouble
             except LineStopped as stopped:
@@ -265,24 +271,41 @@ class Subscription(ConsumerRebalanceListener):  # type: ignore[misc]
         self._subscriber.consumer.seek(KafkaPartition(*place), expected)
         return False
 
-    def _move_on(self) -> None:
-        for place, position in self._worker.positions.items():
-            if place in self._expected:
-                self._expected[place] = max(self._expected[place], position.next_offset)
+    def _handled(self) -> dict[TopicPartition, int]:
+        """The offset up to which each partition is handled."""
+        positions = self._worker.positions
+        return {
+            place: max(start, positions[place].next_offset) if place in positions else start
+            for place, start in self._starts.items()
+        }
 
     async def _rewind(self) -> None:
         """Read again from what is saved. Some of a batch may have been handled already: positions say so."""
-        self._move_on()
+        self._expected = self._handled()
         for place, offset in self._expected.items():
             with suppress(IllegalStateError):
                 self._subscriber.consumer.seek(KafkaPartition(*place), offset)
         await asyncio.sleep(REST_MIN_S)
 
+    async def _settle(self) -> None:
+        """Everything taken up is handled, and its offsets are committed."""
+        try:
+            await self._worker.settle()
+        except Exception:
+            await self._rewind()
+            raise
+        await self._commit()
+
     async def _commit(self) -> None:
-        offsets = {KafkaPartition(*place): offset for place, offset in self._expected.items()}
+        """Tell lag monitors how far the service has come, where that is news."""
+        handled = self._handled()
+        if handled == self._committed:
+            return
+        offsets = {KafkaPartition(*place): offset for place, offset in handled.items()}
         try:
             async with asyncio.timeout(COMMIT_TIMEOUT_S):
                 await self._subscriber.consumer.commit(offsets)
+            self._committed = handled
         except (KafkaError, OSError, TimeoutError, AttributeError) as refused:
             self._monitor.commit_failed()
             log.info("offsets were not committed (%s); positions are the truth", type(refused).__name__)
@@ -298,6 +321,7 @@ class Subscription(ConsumerRebalanceListener):  # type: ignore[misc]
             looked_at = monotonic()
             try:
                 async with self._lock:
+                    await self._settle()
                     busy = True
                     while busy and self._expected:
                         busy = await self._worker.idle()

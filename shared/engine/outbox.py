@@ -17,12 +17,7 @@ __all__ = ["pack", "unpack"]
 
 def pack(messages: Sequence[Outgoing]) -> str:
     """One outbox body; :func:`unpack` gives the same messages back."""
-    return to_json(
-        [
-            (one.topic, one.partition, one.key, [(name, value.decode()) for name, value in one.headers], one.body)
-            for one in messages
-        ]
-    ).decode()
+    return to_json([(one.topic, one.partition, one.key, one.headers, one.body) for one in messages]).decode()
 
 
 def unpack(bodies: Iterable[str]) -> list[Outgoing]:

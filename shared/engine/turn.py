@@ -200,7 +200,7 @@ class Turn:
         first = {one.envelope.id: one.digest for one in reversed(readable) if one.envelope is not None}
         seen: dict[str, bytes] = {}
         if first:
-            at = max(self._clock.business(one.record.broker_time) for one in unread)
+            at = max(one.record.broker_time for one in unread)
             seen |= (await transaction.admit([Appearance(*one) for one in sorted(first.items())], at)).known
         admitted: list[tuple[Arrival | Defect, bool]] = []
         for one in readable:

@@ -1,7 +1,8 @@
 """A process's share of a service: the lanes it owns, and the turns it takes on them.
 
-The drivers call :meth:`Worker.assign`, :meth:`Worker.handle`, :meth:`Worker.idle` and :meth:`Worker.revoke`, one at a
-time; everything else (retrying, seeking, committing offsets) follows from what these return or raise.
+The drivers call :meth:`Worker.assign`, :meth:`Worker.take_up`, :meth:`Worker.settle`, :meth:`Worker.idle` and
+:meth:`Worker.revoke`, one at a time; everything else (retrying, seeking, committing offsets) follows from what these
+return or raise.
 """
 
 from __future__ import annotations
@@ -37,18 +38,19 @@ from shared.engine.service import Service
 from shared.engine.turn import DUE_KEYS_MAX, Culprit, Outcome, Reading, Turn
 from shared.kernel.partition import home_partition
 
-__all__ = ["FORGOTTEN_MAX", "TRIES_MAX", "TURNS_AT_ONCE", "Worker"]
+__all__ = ["FORGOTTEN_MAX", "MANY", "TRACKS", "TRIES_MAX", "Worker"]
 
 log = logging.getLogger(__name__)
 
 TRIES_MAX = 3
 """A record whose turn never ended this many times is a dead letter."""
 
-TURNS_AT_ONCE = 2
-"""Turns of records a process takes side by side: while the database works for one, the other's handlers run."""
+TRACKS = 2
+"""A process's lanes are on so many tracks. Their turns run side by side: while the database works for one, handlers of
+the other run, and the next records are read."""
 
-SHARE_MIN = 100
-"""Fewer records are not worth a transaction of their own."""
+MANY = 200
+"""Fewer records than this are handled in one turn before anything else begins: nobody waits behind them."""
 
 FORGOTTEN_MAX = 10_000
 """Most inbox rows removed at a time."""
@@ -62,6 +64,7 @@ Take = Callable[[Condemned, bool], Awaitable[Outcome]]
 class _Lane:
     """What a process remembers of a lane between two turns."""
 
+    track: int = 0
     acknowledged: list[int] = field(default_factory=list)
     """Outbox rows the log has acknowledged and the next turn removes."""
     leftover: bool = True
@@ -101,6 +104,10 @@ class Worker:
         self._turn = Turn(service, database, clock, self._intake, sender, breaker, partitions, tracer)
         self._monitor = monitor or Tally()
         self._lanes: dict[int, _Lane] = {}
+        self._running: dict[int, asyncio.Task[None]] = {}
+        """The turn each track is at."""
+        self._reached: dict[TopicPartition, datetime] = {}
+        """Up to which broker time each partition was taken up."""
         self.positions: dict[TopicPartition, Position] = {}
 
     # ------------------------------------------------------------------ lanes
@@ -108,6 +115,7 @@ class Worker:
     async def assign(self, lanes: Iterable[int]) -> dict[TopicPartition, Position]:
         """Own these lanes from now on; returns where each topic goes on (absent: from the beginning)."""
         mine = sorted(set(lanes))
+        await self._wait()
         await self._restart_line()
         async with self._database.turn() as transaction:
             positions = await transaction.positions(mine)
@@ -117,10 +125,13 @@ class Worker:
             log.warning("a turn of lane %d never ended (%d times): going record by record", attempt.lane, attempt.tries)
             self._lanes[attempt.lane].suspect = attempt
         self.positions.update(positions)
+        self._lay_tracks()
         return positions
 
     async def revoke(self, lanes: Iterable[int]) -> None:
-        """Give these lanes up: what the log has acknowledged is removed from the outbox first."""
+        """Give these lanes up: turns come to their end first, and what is published is removed from the outbox."""
+        with suppress(Exception):  # whoever owns the lanes next begins where the positions say
+            await self.settle()
         mine = [lane for lane in lanes if lane in self._lanes]
         acknowledged = [seq for lane in mine for seq in self._lanes[lane].acknowledged]
         try:
@@ -132,6 +143,12 @@ class Worker:
             for lane in mine:
                 del self._lanes[lane]
                 self.positions = {place: at for place, at in self.positions.items() if place.partition != lane}
+            self._lay_tracks()
+
+    def _lay_tracks(self) -> None:
+        for place, lane in enumerate(sorted(self._lanes)):
+            self._lanes[lane].track = place % TRACKS
+        self._reached.clear()
 
     @property
     def lanes(self) -> list[int]:
@@ -148,20 +165,75 @@ class Worker:
     # ------------------------------------------------------------------ turns
 
     async def handle(self, records: Sequence[Record]) -> None:
-        """Handle records in turns and publish: many in two at once, some refused or suspected in small ones.
+        """Handle records and publish.
 
         Raises :class:`Unavailable` (nothing is lost, try again from ``positions``) and :class:`LineStopped`.
         """
+        await self.take_up(records)
+        await self.settle()
+
+    async def take_up(self, records: Sequence[Record]) -> None:
+        """Begin to handle records: few are handled at once, many while the next ones are read.
+
+        Each track takes its turns one after another, and this returns when it has begun the one with these records.
+        Raises what :meth:`handle` raises, also for what was taken up before. Then no turn runs any more, and
+        ``positions`` say how far everything has come.
+        """
         await self._clock.now()  # the clock has read every advance older than these records
         readings = self._intake.read(self._in_order(records))
+        try:
+            if len(readings) >= MANY and not any(state.suspect for state in self._lanes.values()):
+                await _all(self._follow(track, share) for track, share in self._shares(readings).items())
+            else:
+                await self._wait()
+                await self._at_once(readings)
+        except BaseException:
+            with suppress(Exception):
+                await self.settle()
+            self._reached.clear()
+            raise
+
+    async def settle(self) -> None:
+        """Everything that was taken up is handled, or what :meth:`take_up` would raise is raised."""
+        try:
+            await self._wait()
+        except BaseException:
+            self._reached.clear()
+            raise
+
+    async def _wait(self) -> None:
+        """Let every running turn come to its end; then raise what the first that failed raised."""
+        await _all(self._ended(track) for track in tuple(self._running))
+
+    async def _ended(self, track: int) -> None:
+        running = self._running.get(track)
+        if running is not None:
+            await asyncio.wait({running})  # who is told to stop waiting does not stop the turn
+            self._running.pop(track, None)
+            running.result()
+
+    async def _follow(self, track: int, share: Sequence[Reading]) -> None:
+        await self._ended(track)
+        self._running[track] = asyncio.create_task(self._turn_of(share), name=f"a turn of track {track}")
+
+    def _shares(self, readings: Sequence[Reading]) -> dict[int, list[Reading]]:
+        """Readings by track: no partition is on two, so that each keeps its order."""
+        shares: dict[int, list[Reading]] = defaultdict(list)
+        for one in readings:
+            shares[self._state(one.record.partition).track].append(one)
+        return shares
+
+    async def _at_once(self, readings: Sequence[Reading]) -> None:
+        """Handle readings while nothing else runs; those of a turn that never ended one by one."""
         suspected = [one for one in readings if self._is_suspect(one.record)]
         rest = [one for one in readings if not self._is_suspect(one.record)] if suspected else readings
         for one in suspected:
             await self._single_file(one)
         if rest:
-            await _all(self._share(share) for share in _shares(rest))
+            await self._turn_of(rest)
 
-    async def _share(self, readings: Sequence[Reading]) -> None:
+    async def _turn_of(self, readings: Sequence[Reading]) -> None:
+        """One turn, marked on lanes where none has ended yet."""
         unproven = [lane for lane in sorted({one.record.partition for one in readings}) if not self._proven(lane)]
         async with self._marked(_marks(readings, unproven, tries=1)):
             await self._records(readings, {})
@@ -170,6 +242,7 @@ class Worker:
 
     async def idle(self) -> bool:
         """Let come up what is due, publish what was left over, tidy the outbox; False if there was nothing to do."""
+        await self.settle()
         if not self._lanes:
             return False
         now = await self._clock.now()
@@ -181,8 +254,13 @@ class Worker:
         return bool(outcome.report.came_up or outcome.outgoing)
 
     async def forget(self, older_than: timedelta) -> int:
-        """Remove inbox rows older than that, a bounded number at a time; returns how many went."""
-        return await self._database.prune(await self._clock.now() - older_than, FORGOTTEN_MAX)
+        """Remove inbox rows older than that, a bounded number at a time; returns how many went.
+
+        Their age is counted on the log, by broker time: as long as a command can be read again, its id is known. A
+        sandbox's business time may run through months in a minute.
+        """
+        reached = [one.reached for one in self.positions.values() if one.reached is not None]
+        return await self._database.prune(max(reached) - older_than, FORGOTTEN_MAX) if reached else 0
 
     async def _lanes_to_visit(self, now: datetime) -> list[int]:
         async with self._database.turn() as transaction:
@@ -295,15 +373,19 @@ class Worker:
     def _state(self, lane: int) -> _Lane:
         return self._lanes.get(lane) or _Lane()
 
+    def _position(self, place: TopicPartition) -> Position:
+        return self.positions.get(place) or Position(0, None)
+
     def _in_order(self, records: Sequence[Record]) -> list[Record]:
         """By broker time across topics and lanes: its running maximum per partition, then topic, partition, offset."""
         running: dict[TopicPartition, datetime] = {}
         keyed = []
         for record in sorted(records, key=lambda one: (one.topic, one.partition, one.offset)):
             place = TopicPartition(record.topic, record.partition)
-            before = running.get(place) or (self.positions.get(place) or Position(0, None)).reached
+            before = running.get(place) or self._reached.get(place) or self._position(place).reached
             running[place] = max(before, record.broker_time) if before else record.broker_time
             keyed.append((running[place], *place, record.offset, record))
+        self._reached.update(running)
         keyed.sort(key=lambda one: one[:4])
         return [one[4] for one in keyed]
 
@@ -317,7 +399,7 @@ class Worker:
         if state is None or state.suspect is None:
             return False
         place = TopicPartition(record.topic, record.partition)
-        handled = self.positions.get(place, Position(0, None)).next_offset  # what is read again is beyond suspicion
+        handled = self._position(place).next_offset  # what is read again is beyond suspicion
         return handled <= record.offset < state.suspect.reach.get(f"{place.topic}:{place.partition}", 0)
 
     async def _single_file(self, reading: Reading) -> None:
@@ -350,17 +432,6 @@ class Worker:
     async def _unmark(self, lanes: Sequence[int]) -> None:
         if lanes:
             await self._database.end_attempt(lanes)
-
-
-def _shares(readings: Sequence[Reading]) -> list[list[Reading]]:
-    """Readings for turns that run side by side: no partition in two, so that each keeps its order."""
-    if len(readings) < TURNS_AT_ONCE * SHARE_MIN:
-        return [list(readings)]
-    places = {partition: place for place, partition in enumerate(sorted({one.record.partition for one in readings}))}
-    shares: list[list[Reading]] = [[] for _ in range(min(TURNS_AT_ONCE, len(places)))]
-    for one in readings:
-        shares[places[one.record.partition] % len(shares)].append(one)
-    return shares
 
 
 async def _all(turns: Iterable[Awaitable[None]]) -> None:

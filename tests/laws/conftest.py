@@ -33,9 +33,6 @@ OPENING = datetime(2027, 3, 1, 1, tzinfo=UTC)
 
 SETUP = Setup(clock="movable", start=OPENING)
 
-REMEMBERING = {"HOUFU_INBOX_DAYS": "3650"}
-"""Months of business time pass in these laws, and none of them is about what an inbox has forgotten."""
-
 
 @pytest.fixture(scope="session")
 def strength(pytestconfig: pytest.Config) -> Strength:
@@ -81,7 +78,6 @@ def programs(servers: Servers, till_dsn: str, mended: Path, failpoint: Failpoint
     with ThreadPoolExecutor(1) as aside:  # the plan runs loops of its own
         planned = aside.submit(plan_of(SETUP), servers).result()
     house = [replace(one, argv=tuple("end" if word == "beginning" else word for word in one.argv)) for one in planned]
-    house = [replace(one, env={**one.env, **REMEMBERING}) for one in house]
     house = [_breakable(one, failpoint) if one.name == "billing" else one for one in house]
     pattern = next(program for program in house if program.name == "billing")
     env = {"HOUFU_DSN": till_dsn, "HOUFU_BREAKER_KEYS": "6", "HOUFU_BUILD": "the first one", "TILL_MENDED": str(mended)}

@@ -153,7 +153,8 @@ def _before_offsets(failpoint: Failpoint) -> None:
     commit = Subscription._commit
 
     async def passing(self: Subscription) -> None:
-        failpoint.passed(Point.BEFORE_OFFSETS)
+        if self._handled() != self._committed:
+            failpoint.passed(Point.BEFORE_OFFSETS)
         await commit(self)
 
     Subscription._commit = passing  # type: ignore[method-assign]

@@ -124,7 +124,7 @@ class Desk:
     async def revoke(self, _: Iterable[int]) -> None:
         self.lanes = []
 
-    async def handle(self, records: list[Record]) -> None:
+    async def take_up(self, records: list[Record]) -> None:
         self.handed.append(records)
         await self.handling.wait()
         if self.failures:
@@ -135,6 +135,9 @@ class Desk:
                 self.positions[place] = Position(one.offset + 1, None)
                 self.handled.append(one)
 
+    async def settle(self) -> None:
+        """Nothing is left to wait for."""
+
     async def idle(self) -> bool:
         return False
 
@@ -144,6 +147,22 @@ class Desk:
     def places(self) -> list[tuple[int, int]]:
         """Where the records stand that were handled."""
         return [(one.partition, one.offset) for one in self.handled]
+
+
+class PatientDesk(Desk):
+    """Handles what it took up when it is asked to settle, and fails only then."""
+
+    def __init__(self, *failures: BaseException) -> None:
+        super().__init__(*failures)
+        self.waiting: list[Record] = []
+
+    async def take_up(self, records: list[Record]) -> None:
+        self.waiting += records
+
+    async def settle(self) -> None:
+        taken_up, self.waiting = self.waiting, []
+        if taken_up:
+            await super().take_up(taken_up)
 
 
 @asynccontextmanager

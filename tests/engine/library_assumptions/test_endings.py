@@ -14,7 +14,7 @@ from shared.drivers import subscription as subscriptions
 from shared.engine.breaker import LineStopped
 from shared.engine.ports import Unavailable
 from shared.local.kafka import Kafka
-from tests.engine.library_assumptions.probe import LANES, Desk, Probe, bare, subscribed
+from tests.engine.library_assumptions.probe import LANES, Desk, PatientDesk, Probe, bare, subscribed
 from tests.patience import eventually
 from tests.servers import frozen
 
@@ -134,11 +134,12 @@ ENDINGS = {
 
 
 @pytest.mark.parametrize("failures", ENDINGS.values(), ids=ENDINGS)
+@pytest.mark.parametrize("kind", [Desk, PatientDesk], ids=["at once", "later"])
 async def test_our_batch_ends_in_a_commit_or_comes_again_from_every_partition(
-    probe: Probe, failures: tuple[BaseException, ...]
+    probe: Probe, kind: type[Desk], failures: tuple[BaseException, ...]
 ) -> None:
     written = await probe.write_everywhere(3)
-    desk = Desk(*failures)
+    desk = kind(*failures)
     async with subscribed(probe, desk):
         await eventually(lambda: set(desk.places()) == written)
         await eventually(lambda: probe.has_committed(dict.fromkeys(range(LANES), 3)))
