@@ -9,6 +9,7 @@ import re
 from collections.abc import Iterable, Sequence
 from dataclasses import dataclass
 from datetime import UTC, datetime
+from functools import lru_cache
 from uuid import UUID
 
 __all__ = [
@@ -136,6 +137,7 @@ class Envelope:
         )
 
 
+@lru_cache(maxsize=256)
 def format_instant(instant: datetime) -> str:
     """RFC 3339 in UTC with a ``Z``, microseconds only where there are any."""
     if instant.tzinfo is not UTC:

@@ -8,7 +8,17 @@ from __future__ import annotations
 from datetime import UTC, date, datetime
 from typing import Annotated, Any, Literal, Protocol, TypeVar
 
-from pydantic import AfterValidator, AwareDatetime, BaseModel, ConfigDict, Field
+from pydantic import (
+    AfterValidator,
+    AwareDatetime,
+    BaseModel,
+    ConfigDict,
+    Field,
+    GetCoreSchemaHandler,
+    GetJsonSchemaHandler,
+)
+from pydantic.json_schema import JsonSchemaValue
+from pydantic_core import CoreSchema, core_schema
 
 __all__ = [
     "CURRENCIES",
@@ -75,10 +85,24 @@ def _within_years(day: date) -> date:
     return day
 
 
-def _known_currency(code: str) -> str:
-    if code not in CURRENCIES:
-        raise ValueError("not an active ISO 4217 currency code")
-    return code
+class _KnownCurrency:
+    """Exactly one of the codes, as pydantic looks it up itself; schemas show its shape and not the list."""
+
+    @staticmethod
+    def __get_pydantic_core_schema__(_: Any, __: GetCoreSchemaHandler) -> CoreSchema:
+        return core_schema.custom_error_schema(
+            core_schema.literal_schema(sorted(CURRENCIES)),
+            custom_error_type="currency_unknown",
+            custom_error_message="not an active ISO 4217 currency code",
+        )
+
+    @staticmethod
+    def __get_pydantic_json_schema__(_: CoreSchema, __: GetJsonSchemaHandler) -> JsonSchemaValue:
+        return {
+            "type": "string",
+            "pattern": r"^[A-Z]{3}$",
+            "description": "ISO 4217 code of every amount in this payload",
+        }
 
 
 ChosenId = Annotated[
@@ -119,11 +143,7 @@ Instant = Annotated[AwareDatetime, AfterValidator(_to_utc), Field(description="I
 BusinessDate = Annotated[
     date, AfterValidator(_within_years), Field(description="Date in the tenant's zone, YYYY-MM-DD")
 ]
-Currency = Annotated[
-    str,
-    Field(pattern=r"^[A-Z]{3}$", description="ISO 4217 code of every amount in this payload"),
-    AfterValidator(_known_currency),
-]
+Currency = Annotated[str, _KnownCurrency]
 
 Product = Literal["PAY_AFTER_USE", "MONTHLY"]
 
