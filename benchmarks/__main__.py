@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import asyncio
 import json
+import logging
 import tempfile
 from collections import defaultdict
 from pathlib import Path
@@ -12,13 +13,15 @@ from typing import Annotated, Any
 import typer
 from rich.console import Console
 
-from benchmarks import billing_hop, curves, report, spring, whole_flow
+from benchmarks import billing_hop, curves, report, spring, where, whole_flow
+from benchmarks.billing_hop import Round
 from benchmarks.machine import described
+from benchmarks.spring import Spring
 from benchmarks.stage import Stage
 
 RESULTS = Path("build/bench.json")
 
-ORDERS = 24_000
+ORDERS = 40_000
 WARM = 4_000
 FLOW_ORDERS = 4_000
 CURVE_ORDERS = 8_000
@@ -38,6 +41,7 @@ def measure(
 ) -> None:
     """Measure the billing hop against others who do the same work, and the whole flow."""
     less = QUICK if quick else 1
+    logging.getLogger("aiokafka").setLevel(logging.CRITICAL)  # a topic that was just made has no leader for a moment
     found: dict[str, Any] = {"machine": described(), "orders": ORDERS // less}
     found["billing_hop"] = asyncio.run(_hop(set(filter(None, only.split(","))), rounds, less))
     if flow:
@@ -49,6 +53,7 @@ def measure(
         found["curves"] = asyncio.run(curves.measured(CURVE_ORDERS // less, WARM // 4 // less))
         for picture in curves.drawn(found["curves"]):
             console.print(f"  {picture}")
+    found["disturbed"] = found["billing_hop"].pop("disturbed")
     RESULTS.parent.mkdir(exist_ok=True)
     RESULTS.write_text(json.dumps(found, indent=2) + "\n")
     report.show(console, found)
@@ -58,18 +63,23 @@ def measure(
 async def _hop(named: set[str], rounds: int, less: int) -> dict[str, Any]:
     chosen = [one for one in billing_hop.CONTENDERS if not named or one.name in named]
     orders, warm = ORDERS // less, WARM // less
-    results: defaultdict[str, list[dict[str, Any]]] = defaultdict(list)
+    found: defaultdict[str, list[Round]] = defaultdict(list)
+
+    def note(name: str, one: Round) -> None:
+        found[name].append(one)
+        console.print(report.line(name, one))
+
     with tempfile.TemporaryDirectory(prefix="houfu-bench-") as directory:
+        beside = Spring(Path(directory)) if (not named or spring.NAME in named) and spring.available() else None
         console.print(f"Starting the servers and appending {warm + orders:,} orders ...")
         async with Stage(Path(directory) / "stage", warm + orders) as stage:
-            async for contender, result in billing_hop.rounds(stage, chosen, count=rounds, warm=warm, orders=orders):
-                results[contender.name].append(result)
-                console.print(report.line(contender.name, result))
-        if not named or spring.NAME in named:
-            for result in spring.rounds(Path(directory) / "spring", rounds, orders):
-                results[spring.NAME].append(result)
-                console.print(report.line(spring.NAME, result))
-    return billing_hop.summed_up(dict(results))
+            async for name, one in billing_hop.rounds(stage, chosen, count=rounds, warm=warm, orders=orders):
+                note(name, one)
+                if beside is not None and name == chosen[-1].name:
+                    note(spring.NAME, await asyncio.to_thread(beside.round, one.number, orders))
+            console.print("Where the time goes ...")
+            shares = await where.shares(stage, Path(directory) / "samples.json", warm=warm, orders=orders)
+    return billing_hop.summed_up(found) | {"shares": shares}
 
 
 if __name__ == "__main__":

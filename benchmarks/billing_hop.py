@@ -6,20 +6,16 @@ Every contender reads the same orders from the same broker, in rounds that take 
 from __future__ import annotations
 
 import sys
-from collections.abc import AsyncIterator, Sequence
-from dataclasses import dataclass
+from collections.abc import AsyncIterator, Mapping, Sequence
+from dataclasses import asdict, dataclass
 from statistics import median
 from typing import Any
 from uuid import uuid4
 
-from benchmarks.machine import BUSY_SHARE, SPEED_SPREAD, busyness, core_speed
+from benchmarks.machine import BUSY_SHARE, SPEED_SPREAD, core_speed
 from benchmarks.stage import Result, Stage
 
-__all__ = ["CONTENDERS", "Contender", "Unequal", "rounds", "summed_up"]
-
-
-class Unequal(Exception):
-    """A contender did not do the same work; the text says what differs."""
+__all__ = ["CONTENDERS", "Contender", "Round", "rounds", "summed_up"]
 
 
 @dataclass(frozen=True, slots=True)
@@ -32,17 +28,44 @@ class Contender:
     replicas: int = 1
     share: float = 1.0
     """Slow ones read fewer, so that a round of each takes about as long."""
+    machinery: bool = True
+    """It keeps what Houfu's engine keeps beside the business: digests, positions, outbox, ids alike."""
 
     async def round(self, stage: Stage, warm: int, orders: int) -> Result:
-        """One measured round, its effects checked."""
-        orders = max(100, int(orders * self.share))
-        warm = min(warm, orders)
+        """One measured round, its effects compared with the reference."""
+        every = warm + orders if self.share == 1 else None
+        result = await self.unchecked(stage, int(warm * self.share), int(orders * self.share))
+        await stage.effects.compare(await stage.said(), every, machinery=self.machinery)
+        return result
+
+    async def unchecked(self, stage: Stage, warm: int, orders: int) -> Result:
+        """The same, whatever the effects."""
         env = {"HOUFU_TURN_RECORDS": str(self.batch), "BENCHMARK_BATCH": str(self.batch)}
         env["BENCHMARK_GROUP"] = f"benchmark-{uuid4()}"
         argv = stage.billing.argv if self.module is None else (sys.executable, "-m", self.module)
-        result = await stage.measure(argv, warm=warm, orders=orders, replicas=self.replicas, env=env)
-        await _check(stage, self.name, warm + orders)
-        return result
+        return await stage.measure(argv, warm=warm, orders=orders, replicas=self.replicas, env=env)
+
+
+@dataclass(frozen=True, slots=True)
+class Round:
+    """One contender's turn, and how fast a core was just before it (million additions a second)."""
+
+    number: int
+    result: Result
+    core_speed: float
+
+    def disturbance(self, fastest: float) -> str | None:
+        """Why the figure would mislead: others were at work, or the machine was slower than at its ``fastest``."""
+        if self.result.others > BUSY_SHARE:
+            return f"others used {self.result.others:.0%} of the machine"
+        if self.core_speed * SPEED_SPREAD < fastest:
+            return f"a core ran at {self.core_speed:.0f} million additions a second instead of {fastest:.0f}"
+        return None
+
+    def facts(self) -> dict[str, Any]:
+        """As plain figures."""
+        facts = {**asdict(self.result), "round": self.number, "core_speed": self.core_speed}
+        return {name: round(value, 3) if isinstance(value, float) else value for name, value in facts.items()}
 
 
 CONTENDERS = (
@@ -51,65 +74,46 @@ CONTENDERS = (
     Contender("houfu_two_replicas", None, replicas=2),
     Contender("bare", "benchmarks.contenders.bare"),
     Contender("bare_1000", "benchmarks.contenders.bare", batch=1_000),
-    Contender("docs_style", "benchmarks.contenders.docs_style", share=0.05),
+    Contender("docs_style", "benchmarks.contenders.docs_style", share=0.05, machinery=False),
 )
 """Houfu's own process and those it is measured against."""
 
 
 async def rounds(
     stage: Stage, contenders: Sequence[Contender], *, count: int, warm: int, orders: int
-) -> AsyncIterator[tuple[Contender, dict[str, Any]]]:
-    """Every contender once a round, as plain figures, with how busy others kept the machine just before."""
+) -> AsyncIterator[tuple[str, Round]]:
+    """Every contender once a round; first of all, unmeasured, Houfu makes the reference of everybody's effects."""
+    await Contender("reference", None).unchecked(stage, 0, warm + orders)
+    await stage.effects.keep(await stage.said())
     for number in range(count):
         for contender in contenders:
-            busy, speed = busyness(), core_speed()
+            speed = core_speed()
             result = await contender.round(stage, warm, orders)
-            yield (
-                contender,
-                {
-                    "round": number,
-                    "orders_per_s": round(result.orders_per_s, 1),
-                    "cpu_us": {name: round(used, 1) for name, used in result.cpu_us.items()},
-                    "memory_mb": round(result.memory_mb, 1),
-                    "busy_before": round(busy, 3),
-                    "core_speed": round(speed, 2),
-                },
-            )
+            yield contender.name, Round(number, result, speed)
 
 
-def summed_up(found: dict[str, list[dict[str, Any]]]) -> dict[str, Any]:
-    """The medians of the rounds, and why they may mislead (``busy``, [] if nothing speaks against them)."""
-    every = [one for results in found.values() for one in results]
-    speeds = [one["core_speed"] for one in every]
-    busy = []
-    if (most := max(one["busy_before"] for one in every)) > BUSY_SHARE:
-        busy.append(f"others used {most:.0%} of the machine before a round")
-    if max(speeds) > SPEED_SPREAD * min(speeds):
-        busy.append(f"one core ran at {min(speeds):.1f} to {max(speeds):.1f} million additions a second")
-    medians = {name: median(one["orders_per_s"] for one in results) for name, results in found.items()}
-    cpu_us = {
-        name: {part: round(median(one["cpu_us"][part] for one in results), 1) for part in results[0]["cpu_us"]}
-        for name, results in found.items()
+def summed_up(found: Mapping[str, Sequence[Round]]) -> dict[str, Any]:
+    """The medians of the undisturbed rounds, in orders a second by contender; then everything they are made of.
+
+    ``disturbed`` says in a sentence each which rounds are left out, and why. Who was disturbed in all of his has no
+    figure: better none than one that misleads.
+    """
+    fastest = max(one.core_speed for rounds in found.values() for one in rounds)
+    disturbed = [
+        f"round {one.number + 1} of {name}: {reason}"
+        for name, rounds in found.items()
+        for one in rounds
+        if (reason := one.disturbance(fastest))
+    ]
+    calm = {name: [one.result for one in rounds if not one.disturbance(fastest)] for name, rounds in found.items()}
+    return {
+        **{name: round(median(one.orders_per_s for one in of), 1) for name, of in calm.items() if of},
+        "cpu_us": {
+            name: {part: round(median(one.cpu_us[part] for one in of), 1) for part in of[0].cpu_us}
+            for name, of in calm.items()
+            if of
+        },
+        "memory_mb": {name: round(max(one.memory_mb for one in of), 1) for name, of in calm.items() if of},
+        "disturbed": disturbed,
+        "rounds": {name: [one.facts() for one in rounds] for name, rounds in found.items()},
     }
-    return {**medians, "cpu_us": cpu_us, "busy": busy, "rounds": found}
-
-
-async def _check(stage: Stage, name: str, orders: int) -> None:
-    """Each order is a debt once, the journal sums to zero, and the same rows stand as for everybody."""
-    found = dict(await stage.database.fetchrow(EFFECTS))
-    expected = {
-        "books": orders, "owed_by_books": found["owed_by_plans"], "plans": orders, "bills": orders,
-        "postings": 2 * orders, "balance": 0, "deadlines": 3 * orders, "ids": orders,
-    }  # fmt: skip
-    wrong = {key: (found[key], wanted) for key, wanted in expected.items() if found[key] < wanted}
-    if wrong or found["balance"] != 0:
-        raise Unequal(f"{name}: (found, expected) of {wrong or found['balance']}")
-
-
-EFFECTS = """
-SELECT (SELECT count(*) FROM book) AS books, (SELECT sum(outstanding_principal) FROM book)::bigint AS owed_by_books,
-       (SELECT count(*) FROM plan) AS plans, (SELECT sum(principal) FROM plan)::bigint AS owed_by_plans,
-       (SELECT count(*) FROM bill) AS bills, (SELECT count(*) FROM journal) AS postings,
-       (SELECT sum(debit - credit) FROM journal)::bigint AS balance,
-       (SELECT count(*) FROM held WHERE until = 'TIME') AS deadlines, (SELECT count(*) FROM inbox) AS ids
-"""

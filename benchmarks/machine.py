@@ -12,10 +12,10 @@ import psutil
 from shared.local.jars import KAFKA_VERSION
 from shared.local.postgres import VERSION as POSTGRES_VERSION
 
-__all__ = ["BUSY_SHARE", "SPEED_SPREAD", "busyness", "core_speed", "described"]
+__all__ = ["BUSY_SHARE", "SPEED_SPREAD", "core_speed", "described"]
 
 BUSY_SHARE = 0.15
-"""Share of the machine that others may use before a figure misleads."""
+"""Share of the machine that others may use while we measure."""
 
 SPEED_SPREAD = 1.2
 """How much faster one core may be in one round than in another."""
@@ -37,11 +37,6 @@ def described() -> dict[str, Any]:
         "postgresql": POSTGRES_VERSION,
         **{name: version(name) for name in LIBRARIES},
     }
-
-
-def busyness() -> float:
-    """The share of the machine, 0 to 1, that others use while we do nothing for a second."""
-    return psutil.cpu_percent(interval=1.0) / 100
 
 
 def core_speed() -> float:

@@ -7,6 +7,9 @@ from typing import Any
 from rich.console import Console
 from rich.table import Table
 
+from benchmarks.billing_hop import Round
+from benchmarks.where import EXPLAINED
+
 __all__ = ["line", "show"]
 
 RATIOS = (
@@ -18,32 +21,58 @@ RATIOS = (
 """What is compared with what, and the least that is asked for."""
 
 
-def line(name: str, result: dict[str, Any]) -> str:
+def line(name: str, found: Round) -> str:
     """One round as it ends."""
-    return f"  round {result['round'] + 1}  {name:20} {result['orders_per_s']:>8,.0f} orders/s"
+    return f"  round {found.number + 1}  {name:20} {found.result.orders_per_s:>8,.0f} orders/s"
 
 
 def show(console: Console, found: dict[str, Any]) -> None:
-    """One table, the ratios, and what speaks against believing them."""
-    hop, machine = found["billing_hop"], found["machine"]
+    """The tables, the ratios, and which rounds are left out of them."""
+    hop = found["billing_hop"]
+    console.print(_contenders(hop, found["machine"]))
+    console.print("CPU an order, in microseconds, by component; resident memory of the service at the end.")
+    for ours, theirs, least in RATIOS:
+        if ours in hop and theirs in hop:
+            per_cpu = sum(hop["cpu_us"][theirs].values()) / sum(hop["cpu_us"][ours].values())
+            console.print(
+                f"{ours} / {theirs}: {hop[ours] / hop[theirs]:.2f} (asked for: {least:g}); at equal CPU {per_cpu:.2f}"
+            )
+    console.print(_steps(hop["shares"]))
+    if "whole_flow" in found:
+        _show_flow(console, found["whole_flow"], hop.get("houfu"))
+    for reason in found["disturbed"]:
+        console.print(f"[bold red]Left out: {reason}.[/]")
+    if silent := [name for name in hop["rounds"] if name not in hop]:
+        console.print(f"[bold red]This machine was too busy to say anything of {', '.join(silent)}.[/]")
+
+
+def _contenders(hop: dict[str, Any], machine: dict[str, Any]) -> Table:
     table = Table(title=f"Billing hop, medians ({machine['cores']} cores, {machine['cpu']})")
-    for heading in ("contender", "orders/s", "service", "database", "broker", "all"):
+    for heading in ("contender", "orders/s", "service", "database", "broker", "all", "memory"):
         table.add_column(heading, justify="left" if heading == "contender" else "right")
     for name, cpu in hop["cpu_us"].items():
         parts = [cpu["service"], cpu["database"], cpu["broker"]]
-        table.add_row(name, f"{hop[name]:,.0f}", *(f"{part:,.0f} µs" for part in (*parts, sum(parts))))
-    console.print(table)
-    console.print("CPU an order, in microseconds, by component.")
-    for ours, theirs, least in RATIOS:
-        if ours in hop and theirs in hop:
-            console.print(f"{ours} / {theirs}: {hop[ours] / hop[theirs]:.2f} (asked for: {least:g})")
-    if flow := found.get("whole_flow"):
-        full, half = flow["saturated"], flow["half_load"]
-        console.print(f"Whole flow: {full['orders_per_s']:,.0f} orders/s, {full['records_per_s']:,.0f} records/s;")
-        console.print(
-            f"  at {half['orders_per_s']:,.0f} orders/s p50 {half['p50_ms']:,.0f} ms, p99 {half['p99_ms']:,.0f} ms."
-        )
-        if "houfu" in hop:
-            console.print(f"  whole flow / houfu: {full['orders_per_s'] / hop['houfu']:.2f} (asked for: 0.2)")
-    for reason in hop["busy"]:
-        console.print(f"[bold red]Do not trust these figures: {reason}.[/]")
+        spent = (f"{part:,.0f} µs" for part in (*parts, sum(parts)))
+        table.add_row(name, f"{hop[name]:,.0f}", *spent, f"{hop['memory_mb'][name]:,.0f} MB")
+    return table
+
+
+def _steps(shares: dict[str, float]) -> Table:
+    table = Table(title="Where the CPU of houfu's service goes")
+    for heading in ("step", "share", "what it is"):
+        table.add_column(heading, justify="right" if heading == "share" else "left")
+    for step, share in shares.items():
+        table.add_row(step, f"{share:.0%}", EXPLAINED[step])
+    return table
+
+
+def _show_flow(console: Console, flow: dict[str, Any], houfu: float | None) -> None:
+    full, half = flow["saturated"], flow["half_load"]
+    console.print(f"Whole flow: {full['orders_per_s']:,.0f} orders/s, {full['records_per_s']:,.0f} records/s;")
+    console.print(
+        f"  at {half['orders_per_s']:,.0f} orders/s p50 {half['p50_ms']:,.0f} ms, p99 {half['p99_ms']:,.0f} ms."
+    )
+    spent = ", ".join(f"{name} {used:,.0f} µs" for name, used in full["cpu_us"].items())
+    console.print(f"  CPU an order: {spent}.")
+    if houfu:
+        console.print(f"  whole flow / houfu: {full['orders_per_s'] / houfu:.2f} (asked for: 0.2)")

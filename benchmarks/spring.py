@@ -12,58 +12,69 @@ import os
 import shutil
 import subprocess
 import sys
-from collections.abc import Iterator
 from pathlib import Path
-from typing import Any
 
-from benchmarks.machine import busyness, core_speed
+from benchmarks.billing_hop import Round
+from benchmarks.effects import Unequal
+from benchmarks.machine import core_speed
+from benchmarks.stage import Result
 from shared.local.servers import Servers
 
-__all__ = ["NAME", "rounds"]
+__all__ = ["NAME", "Spring", "available"]
 
 NAME = "spring"
 
 PEER = "HOUFU_SPRING_PEER"
 
 
-def rounds(directory: Path, count: int, orders: int) -> Iterator[dict[str, Any]]:
-    """Its rounds, in the figures of everybody; none where it is not there or cannot be built."""
-    peer = os.environ.get(PEER)
-    if not peer or shutil.which("java") is None or shutil.which("mvn") is None:
-        sys.stderr.write(f"spring is left out: {PEER} names no folder, or there is no Java or Maven\n")
-        return
-    copy = directory / "peer"
-    shutil.copytree(peer, copy)
-    with Servers(directory / "servers") as servers:
-        for number in range(count):
-            busy, speed = busyness(), core_speed()
-            yield {"round": number, "busy_before": round(busy, 3), "core_speed": round(speed, 2)} | _run(
-                copy, servers, orders
-            )
+def available() -> bool:
+    """Whether it can be built and run here; says why not."""
+    missing = [tool for tool in ("java", "mvn") if shutil.which(tool) is None]
+    if not os.environ.get(PEER):
+        missing.append(f"a folder named by {PEER}")
+    if missing:
+        sys.stderr.write(f"spring is left out: there is no {', no '.join(missing)}\n")
+    return not missing
 
 
-def _run(peer: Path, servers: Servers, orders: int) -> dict[str, Any]:
-    password = servers.admin_dsn.partition("://")[2].partition("@")[0].partition(":")[2]
-    env = {
-        **os.environ,
-        "KAFKA_PORT": servers.bootstrap.rpartition(":")[2],
-        "PG_PORT": str(servers.postgres.port),
-        "BROKER_PID": str(servers.kafka.pid),
-        "PG_PID": str(servers.postgres.pid),
-        "PGPASSWORD": password,
-        "SPRING_DATASOURCE_PASSWORD": password,
-        "PYTHON": sys.executable,
-    }
-    command = ["sh", "run.sh", "batch", str(orders)]
-    done = subprocess.run(command, check=False, cwd=peer, env=env, capture_output=True, text=True)
-    if done.returncode != 0:
-        raise RuntimeError(f"spring ended with {done.returncode}: {done.stderr[-2000:]}")
-    found = json.loads(next(line for line in done.stdout.splitlines() if line.startswith("{")))
-    if found["check"] != "ok":
-        raise RuntimeError(f"spring did not do its work: {found['check']}")
-    cpu = {"service": found["cpu"]["peer"], "broker": found["cpu"]["broker"], "database": found["cpu"]["pg"]}
-    return {
-        "orders_per_s": float(found["per_s"]),
-        "cpu_us": {name: round(seconds / found["orders"] * 1e6, 1) for name, seconds in cpu.items()},
-        "memory_mb": float(found["VmRSS"]),
-    }
+class Spring:
+    """The peer, copied and built once."""
+
+    def __init__(self, directory: Path) -> None:
+        self._directory = directory
+        self._peer = directory / "peer"
+        shutil.copytree(os.environ[PEER], self._peer)
+
+    def round(self, number: int, orders: int) -> Round:
+        """One measured round on servers that run for it alone."""
+        speed = core_speed()
+        with Servers(self._directory / f"servers-{number}") as servers:
+            return Round(number, self._run(servers, orders), speed)
+
+    def _run(self, servers: Servers, orders: int) -> Result:
+        password = servers.admin_dsn.partition("://")[2].partition("@")[0].partition(":")[2]
+        env = {
+            **os.environ,
+            "KAFKA_PORT": servers.bootstrap.rpartition(":")[2],
+            "PG_PORT": str(servers.postgres.port),
+            "BROKER_PID": str(servers.kafka.pid),
+            "PG_PID": str(servers.postgres.pid),
+            "PGPASSWORD": password,
+            "SPRING_DATASOURCE_PASSWORD": password,
+            "PYTHON": sys.executable,
+        }
+        command = ["sh", "run.sh", "batch", str(orders)]
+        done = subprocess.run(command, check=False, cwd=self._peer, env=env, capture_output=True, text=True)
+        if done.returncode != 0:
+            raise RuntimeError(f"spring ended with {done.returncode}: {done.stdout[-2000:]} {done.stderr[-2000:]}")
+        said = done.stdout.rpartition('{"name"')
+        found = json.loads((said[1] + said[2]).partition("\n")[0] or '{"check": "it said nothing"}')
+        if found["check"] != "ok":
+            raise Unequal(f"spring: {found['check']}")
+        spent = {"service": found["cpu"]["peer"], "broker": found["cpu"]["broker"], "database": found["cpu"]["pg"]}
+        return Result(
+            orders_per_s=float(found["per_s"]),
+            cpu_us={name: seconds / found["orders"] * 1e6 for name, seconds in spent.items()},
+            memory_mb=float(found["VmRSS"]),
+            others=max(0.0, found["cpu"]["others"]) / found["seconds"] / (os.cpu_count() or 1),
+        )

@@ -14,13 +14,15 @@ from typing import Self
 
 import asyncpg
 
+from benchmarks.effects import Effects
 from benchmarks.meter import Meter
 from benchmarks.orders import EVENTS_PER_ORDER, accepted_orders
 from benchmarks.processes import running
 from shared.contracts.billing import PlanOpened
 from shared.drivers.kafka import KafkaLog
+from shared.drivers.observer import Observer
 from shared.drivers.topics import PARTITIONS
-from shared.engine.ports import TopicPartition
+from shared.engine.ports import Record, TopicPartition
 from shared.local.servers import Servers
 from shared.operations.embedded import Setup, plan_of
 from shared.operations.house import service_names
@@ -70,6 +72,8 @@ class Result:
     """CPU an order cost, in microseconds, by component: service, broker, database."""
     memory_mb: float
     """Resident memory of the service's processes at the end."""
+    others: float = 0.0
+    """The share of the machine, 0 to 1, that somebody else used meanwhile."""
 
 
 class Stage:
@@ -80,6 +84,7 @@ class Stage:
         self._orders = orders
         self._per_buyer = per_buyer
         self._log_file = directory / "contender.log"
+        self._before: dict[TopicPartition, int] = {}
 
     async def __aenter__(self) -> Self:
         await asyncio.to_thread(self._servers.start)
@@ -88,21 +93,17 @@ class Stage:
         self.billing = next(program for program in programs if program.name == "billing")
         self._log = KafkaLog(self._servers.bootstrap)
         await self._log.start()
-        self._database = await asyncpg.connect(self._servers.dsn("billing"))
+        self.database = await asyncpg.connect(self._servers.dsn("billing"))
+        self.effects = Effects(self.database)
         orders = list(accepted_orders(self._orders, seed=1, until=datetime.now(UTC), per_buyer=self._per_buyer))
         for start in range(0, len(orders), AT_ONCE):
             await self._log.publish(orders[start : start + AT_ONCE])
         return self
 
     async def __aexit__(self, *_: object) -> None:
-        await self._database.close()
+        await self.database.close()
         await self._log.stop()
         await asyncio.to_thread(self._servers.stop)
-
-    @property
-    def database(self) -> asyncpg.Connection:
-        """The schema of billing, for who checks what was done."""
-        return self._database
 
     async def measure(
         self,
@@ -118,10 +119,11 @@ class Stage:
 
         The latter are measured; their end is seen on the topic of billing's events. Raises :class:`Stuck`.
         """
-        await self._database.execute(EMPTIED)
+        await self.database.execute(EMPTIED)
         if beside:
-            await self._database.execute(STRANGERS.replace("$1", str(beside)))
-        before = await self._events()
+            await self.database.execute(STRANGERS.replace("$1", str(beside)))
+        self._before = await self._ends()
+        before = sum(self._before.values())
         command = (argv, {**self.billing.env, **(env or {})})
         with running([command] * replicas, self._log_file) as processes:
             pids = [process.pid for process in processes]
@@ -131,15 +133,17 @@ class Stage:
                     "service": pids,
                     "broker": [self._servers.kafka.pid or 0],
                     "database": [self._servers.postgres.pid or 0],
+                    "driver": [os.getpid()],
                 }
             )
             started = time.perf_counter()
             ended = await self._until(before + (warm + orders) * EVENTS_PER_ORDER, processes)
             seconds = time.perf_counter() - started
-            done = (ended - began) / EVENTS_PER_ORDER
+            used = meter.used()
             memory_mb = sum(_resident_mb(pid) for pid in pids)
-            cpu_us = {name: used / done * 1e6 for name, used in meter.used().items()}
-        return Result(done / seconds, cpu_us, memory_mb)
+        done = (ended - began) / EVENTS_PER_ORDER
+        cpu_us = {name: used[name] / done * 1e6 for name in ("service", "broker", "database")}
+        return Result(done / seconds, cpu_us, memory_mb, meter.others)
 
     async def _until(self, events: int, processes: Sequence[subprocess.Popen[bytes]]) -> int:
         found, moved_at = 0, time.monotonic()
@@ -151,9 +155,16 @@ class Stage:
             await asyncio.sleep(LOOK_EVERY_S)
         return found
 
+    async def said(self) -> list[Record]:
+        """The events of the contender that was measured last."""
+        async with Observer(self._servers.bootstrap) as observer:
+            return [record async for record in observer.records_of(self._before, self._before)]
+
     async def _events(self) -> int:
-        places = [TopicPartition(PlanOpened.topic(), number) for number in range(PARTITIONS)]
-        return sum((await self._log.ends(places)).values())
+        return sum((await self._ends()).values())
+
+    async def _ends(self) -> dict[TopicPartition, int]:
+        return await self._log.ends(TopicPartition(PlanOpened.topic(), number) for number in range(PARTITIONS))
 
 
 def _resident_mb(pid: int) -> float:
