@@ -155,6 +155,10 @@ class MemoryDatabase:
         """Forget every id, as pruning does after long enough."""
         self._committed["inbox"].clear()
 
+    def empty_positions(self) -> None:
+        """Forget how far every partition was handled, as an operator makes a service read everything again."""
+        self._committed["position"].clear()
+
 
 class MemoryTransaction:
     """One turn's transaction. Implements ``shared.engine.ports.Transaction``."""
