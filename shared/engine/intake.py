@@ -19,6 +19,7 @@ from shared.contracts.envelope import BODY_MAX_BYTES, DEFAULT_TENANT, Envelope, 
 from shared.contracts.message import Command, Event, Message, message_type, newest_type, read_message
 from shared.engine.ports import Clock, Record
 from shared.engine.service import Handler, Service
+from shared.kernel.ids import derived_id
 from shared.kernel.partition import home_partition
 
 __all__ = ["Arrival", "Defect", "Intake", "Skipped", "content_of"]
@@ -41,6 +42,11 @@ class Arrival:
     horizon: datetime
     lane: int
 
+    @property
+    def id(self) -> str:
+        """By which the inbox knows it again."""
+        return self.envelope.id
+
 
 @dataclass(slots=True)
 class Defect:
@@ -53,6 +59,14 @@ class Defect:
     digest: bytes
     now: datetime
     lane: int
+
+    @property
+    def id(self) -> str:
+        """By which the inbox knows it again: what has no id of its own is known by its place and its content."""
+        if self.envelope is not None:
+            return self.envelope.id
+        place = f"{self.record.partition}:{self.digest.hex()}"
+        return derived_id(self.record.topic, place, self.record.offset)
 
 
 @dataclass(slots=True)

@@ -197,20 +197,18 @@ class Turn:
     async def _admit(self, transaction: Transaction, unread: Sequence[Reading]) -> list[tuple[Arrival | Defect, bool]]:
         """What the inbox has not seen (True), and what comes under a known id with other content (False), in order."""
         readable = [one for one in unread if not isinstance(one, Skipped)]
-        first = {one.envelope.id: one.digest for one in reversed(readable) if one.envelope is not None}
+        first = {one.id: one.digest for one in reversed(readable)}
         seen: dict[str, bytes] = {}
         if first:
             at = max(one.record.broker_time for one in unread)
             seen |= (await transaction.admit([Appearance(*one) for one in sorted(first.items())], at)).known
         admitted: list[tuple[Arrival | Defect, bool]] = []
         for one in readable:
-            before = seen.get(one.envelope.id) if one.envelope is not None else None
-            if before is None:
+            if one.id not in seen:
                 admitted.append((one, True))
-            elif before != one.digest:
+            elif seen[one.id] != one.digest:
                 admitted.append((one, False))
-            if one.envelope is not None:
-                seen.setdefault(one.envelope.id, one.digest)
+            seen.setdefault(one.id, one.digest)
         return admitted
 
     async def _close(

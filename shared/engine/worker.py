@@ -356,6 +356,17 @@ class Worker:
         for lane in outcome.lanes:
             state = self._state(lane)
             state.acknowledged, state.leftover = outcome.seqs.get(lane, []), False
+        await self._tidy_up_elsewhere(outcome)
+
+    async def _tidy_up_elsewhere(self, outcome: Outcome) -> None:
+        """Remove what was published for lanes of another process: a record stood in another partition than its key's.
+
+        The other process does not know of it and would keep it until its next turn there.
+        """
+        strays = [seq for lane, seqs in outcome.seqs.items() if lane not in self._lanes for seq in seqs]
+        if strays:
+            async with self._database.turn() as transaction:
+                await transaction.outbox([], strays)
 
     def _tell(self, report: TurnReport, lanes: Sequence[int]) -> None:
         """A turn is committed: from now on it counts."""

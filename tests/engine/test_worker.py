@@ -8,7 +8,7 @@ import pytest
 
 from shared.drivers.faults import Point
 from shared.engine.breaker import LineStopped
-from shared.engine.ports import Line, Unavailable
+from shared.engine.ports import Line, Unavailable, Word
 from shared.kernel.partition import home_partition
 from shared.testing.world import PARTITIONS, World
 from tests.engine.till import OpenAccount, ParcelSent, Reminded, SendParcel, till
@@ -151,3 +151,39 @@ async def test_ids_are_forgotten_by_their_age_on_the_log_however_fast_business_t
     world.clock.elapse(timedelta(days=2))
     await world.tell(sending("b0"))
     assert await worker.forget(timedelta(days=1)) == len(BUYERS)
+
+
+async def test_an_unreadable_record_without_an_id_is_known_by_its_place_when_it_is_read_again(world: World) -> None:
+    member = world.members["till"]
+    world.log.append("till.commands", 0, b"b0", b"no headers")
+    await world.settle()
+    [letter] = await member.database.dead_letters(10)
+    await member.database.speak(letter.seq, Word.DISCARD)
+    await world.settle()
+    member.database.empty_positions()
+    await member.restart()
+    await world.settle()
+    assert await dead(world) == []
+    world.log.append("till.commands", 0, b"b0", b"no headers")
+    await world.settle()
+    assert [reason for _, reason in await dead(world)] == ["SPEC_VERSION"]
+
+
+async def test_what_a_record_in_anothers_partition_says_stays_in_nobodys_outbox(world: World) -> None:
+    """One process reads the record, another owns the lane of its key."""
+    member = world.members["till"]
+    readers = [member.worker, member._new_worker()]
+    for reader, lanes in zip(readers, ([0], [1, 2]), strict=True):
+        await reader.revoke(range(PARTITIONS))
+        await reader.assign(lanes)
+    stray = next(buyer for buyer in BUYERS if home_partition(buyer, PARTITIONS) != 0)
+    written = await world.publish(sending(stray))
+    lane = home_partition(stray, PARTITIONS)
+    [*_, record] = await world.log.read("till.commands", lane, 0, 1_000)
+    world.log.append("till.commands", 0, record.key, record.value, list(record.headers))
+    await readers[0].handle((await world.log.read("till.commands", 0, 0, 1_000))[-1:])
+    for reader in readers:
+        await reader.idle()
+    assert (await member.database.standing()).outbox_rows == 0
+    told = [one.envelope.causation_id for one in await world.told("till.events")]
+    assert told.count(written) == 1
