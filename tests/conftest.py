@@ -22,7 +22,7 @@ LAWS = "tests/laws/"
 
 def pytest_addoption(parser: pytest.Parser) -> None:
     where = "where Kafka and PostgreSQL run (auto: in containers if an engine answers, else embedded)"
-    parser.addoption("--servers", choices=CHOICES, default="embedded", help=where)
+    parser.addoption("--servers", choices=CHOICES, default="auto", help=where)
     parser.addoption("--chaos", action="store_true", help="try the laws for long: a hundred kills, ten minutes of load")
 
 

@@ -6,24 +6,25 @@ the same patience. Their data goes with them.
 
 from __future__ import annotations
 
-import os
 import secrets
+import signal
 from collections.abc import Iterable, Mapping
+from contextlib import closing
 from pathlib import Path
 from typing import Any, Self
 
-import pytest
 import yaml
 from docker import DockerClient
-from docker.errors import DockerException, ImageNotFound
+from docker.errors import APIError, DockerException, ImageNotFound
 from testcontainers.core.config import testcontainers_config
 from testcontainers.core.container import DockerContainer, ExecConfig
+from testcontainers.core.docker_client import get_docker_host
 from testcontainers.core.wait_strategies import HealthcheckWaitStrategy
 
 from shared.local.ports import HOST, free_port
 from shared.local.postgres import DATABASE, SUPERUSER, THROW_AWAY
 
-__all__ = ["ContainerServer", "ContainerServers", "lack"]
+__all__ = ["ContainerServer", "ContainerServers", "lack", "lacking_images"]
 
 ROOT = Path(__file__).parents[2]
 ROLES = ROOT / "deploy" / "postgres" / "roles.sh"
@@ -45,25 +46,47 @@ QUICK = {
     "KAFKA_TRANSACTION_STATE_LOG_NUM_PARTITIONS": "4",
 }
 
+OF_THIS_MACHINE = ("unix://", "http+unix://", "npipe://")
+"""How the address of an engine begins that puts servers on loopback."""
+
 SECOND_NS = 1_000_000_000
 LOOK_EVERY_NS = SECOND_NS // 2
 
 
 def lack() -> str | None:
-    """What keeps servers from running in containers here, in a few words; None where they can."""
+    """What keeps servers from running in containers here, in a few words; None where an engine answers."""
+    host = get_docker_host()
+    if host is not None and not host.startswith(OF_THIS_MACHINE):
+        return "the container engine is on another machine"
     try:
-        engine = DockerClient.from_env(timeout=ANSWER_TIMEOUT_S)
-        if not engine.api.base_url.startswith("http+docker://"):
-            return "the container engine is on another machine"
-        for service in ("kafka", "postgres"):
-            _have(engine, described(service)["image"])
+        with closing(_engine()) as engine:
+            engine.ping()
     except (DockerException, OSError) as refusal:
-        return f"no container engine runs them ({refusal})"
-    try:
-        _have(engine, testcontainers_config.ryuk_image)
-    except (DockerException, OSError):
-        testcontainers_config.ryuk_disabled = True  # it would clean up if this process were killed; we do otherwise
+        return f"no container engine answers ({_innermost(refusal)})"
     return None
+
+
+def lacking_images() -> str | None:
+    """Get what the engine does not have yet; what keeps it from that, or None."""
+    with closing(_engine()) as engine:
+        for image in (described(service)["image"] for service in ("kafka", "postgres")):
+            try:
+                _have(engine, image)
+            except (DockerException, OSError) as refusal:
+                return f"the container engine cannot get {image} ({_innermost(refusal)})"
+        try:
+            _have(engine, testcontainers_config.ryuk_image)
+        except (DockerException, OSError):
+            testcontainers_config.ryuk_disabled = True  # it would clean up if this process were killed; we do otherwise
+    return None
+
+
+def _engine() -> DockerClient:
+    """The engine that will run the containers."""
+    host = get_docker_host()
+    if host is None:
+        return DockerClient.from_env(timeout=ANSWER_TIMEOUT_S)
+    return DockerClient(base_url=host, timeout=ANSWER_TIMEOUT_S)
 
 
 def _have(engine: DockerClient, image: str) -> None:
@@ -71,6 +94,15 @@ def _have(engine: DockerClient, image: str) -> None:
         engine.images.get(image)
     except ImageNotFound:
         engine.images.pull(image)
+
+
+def _innermost(error: BaseException) -> str:
+    """What there is to say of an error: the engine's own words, or those of the system below all layers of clients."""
+    if isinstance(error, APIError) and error.explanation:
+        return str(error.explanation)
+    while nested := error.__cause__ or next((one for one in error.args if isinstance(one, BaseException)), None):
+        error = nested
+    return getattr(error, "strerror", None) or str(error)
 
 
 def described(service: str) -> dict[str, Any]:
@@ -102,20 +134,9 @@ class ContainerServer:
         self.container.with_kwargs(healthcheck=health)
         self._created = False
 
-    @property
-    def pid(self) -> int:
-        """The process that serves, where this machine runs it and we may signal it; else the test is skipped."""
-        engine = self.container.get_wrapped_container()
-        engine.reload()
-        pid = int(engine.attrs["State"]["Pid"])
-        try:
-            ours = pid > 0 and engine.id in Path(f"/proc/{pid}/cgroup").read_text("utf-8")
-            os.kill(pid, 0)
-        except OSError:
-            ours = False
-        if not ours:
-            pytest.skip("the processes of the containers are not this machine's to signal")
-        return pid
+    def send(self, number: signal.Signals) -> None:
+        """Signal the process that serves, wherever the engine keeps it."""
+        self.container.get_wrapped_container().kill(int(number))
 
     @property
     def alive(self) -> bool:

@@ -5,12 +5,14 @@ from __future__ import annotations
 from collections import Counter, defaultdict
 from collections.abc import Sequence
 from datetime import datetime, timedelta
-from itertools import count
+from itertools import count, islice
 from typing import Any
 
 from services.checkout.rules.proof import PaymentProofs
 from services.checkout.rules.proof import Purchase as Proven
 from shared.contracts.message import Command
+from shared.drivers.topics import PARTITIONS
+from shared.kernel.partition import home_partition
 from shared.operations.scene import Purchase, Scene
 from shared.operations.sightings import Sighting
 from tests.engine.till import OpenAccount, SendParcel
@@ -24,12 +26,17 @@ WEALTH = 1_000_000
 
 
 class Customers:
-    """Buyers of the till, who open accounts and send parcels one after another; everyone can see what they did."""
+    """Buyers of the till, who open accounts and send parcels one after another; everyone can see what they did.
 
-    def __init__(self, bench: Bench, size: int, name: str) -> None:
+    Those of one ``lane`` write to one partition: what they say at once is read at once.
+    """
+
+    def __init__(self, bench: Bench, size: int, name: str, *, lane: int | None = None) -> None:
         self._bench = bench
         mark = f"{name}{next(_numbers)}"
-        self.buyers = [f"{mark}-{number}" for number in range(size)]
+        keys = (f"{mark}-{number}" for number in count())
+        at_home = (key for key in keys if lane is None or home_partition(key, PARTITIONS) == lane)
+        self.buyers = list(islice(at_home, size))
         self.parcels: defaultdict[str, list[str]] = defaultdict(list)
         self._like = f"{mark}-%"
         self.sent: list[str] = []
@@ -44,8 +51,11 @@ class Customers:
 
     async def send(self, rounds: int, *, pause_s: float = 0) -> None:
         """Every buyer sends so many parcels of one price, all buyers in turn."""
-        commands = [self.parcel(buyer) for _ in range(rounds) for buyer in self.buyers]
-        await self.say(*commands, pause_s=pause_s)
+        await self.say(*self.parcels_of_all(*[""] * rounds), pause_s=pause_s)
+
+    def parcels_of_all(self, *notes: str) -> list[SendParcel]:
+        """A round of parcels for each note, all buyers in turn."""
+        return [self.parcel(buyer, note) for note in notes for buyer in self.buyers]
 
     def parcel(self, buyer: str, note: str = "") -> SendParcel:
         """The buyer's next parcel."""

@@ -3,11 +3,11 @@
 from __future__ import annotations
 
 import asyncio
-import os
 import random
 import signal
 import time
 from collections import Counter
+from contextlib import ExitStack
 
 import pytest
 
@@ -21,6 +21,7 @@ from tests.laws.names import EXIT_BY_RECORD
 from tests.laws.strength import Strength
 from tests.laws.traffic import purchases_under_way
 from tests.patience import PATIENCE_S, eventually
+from tests.servers import frozen
 
 VICTIMS = ("checkout", "billing", "billing", "till")
 """Services of which a replica is killed; billing has two."""
@@ -94,18 +95,14 @@ async def test_a_service_is_killed_between_its_commit_and_the_brokers_answer(ben
     customers = Customers(bench, 20, "after")
     await customers.open()
     await bench.settled()
-    broker = servers.kafka.pid
-    assert broker is not None
-    async with locked(servers, "till.booking"):
-        await customers.send(3)
-        await bench.blocked("till", "booking")
-        await customers.send(3)
-        os.kill(broker, signal.SIGSTOP)
-    try:
+    with ExitStack() as winter:
+        async with locked(servers, "till.booking"):
+            await customers.send(3)
+            await bench.blocked("till", "booking")
+            await customers.send(3)
+            winter.enter_context(frozen(servers.kafka))
         await eventually(lambda: bench.query("till", "SELECT 1 FROM outbox"), 8)
         bench.fleet.kill("till")
         assert len(await bench.query("till", "SELECT seq FROM outbox")) > 0
-    finally:
-        os.kill(broker, signal.SIGCONT)
     await bench.calm()
     await customers.assert_exactly_once()

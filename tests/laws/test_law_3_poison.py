@@ -2,169 +2,191 @@
 
 from __future__ import annotations
 
+import asyncio
 import json
-from dataclasses import dataclass
-from typing import Any
+from collections.abc import AsyncIterator
+from dataclasses import dataclass, field
+from itertools import islice
 from uuid import uuid4
 
+import httpx
 import pytest
+from prometheus_client.parser import text_string_to_metric_families
 
+from shared.contracts.billing import RepayBill, RepaymentAllocated
+from shared.contracts.checkout import OrderAccepted, PlaceOrder
 from shared.contracts.envelope import Envelope
-from shared.engine.ports import Word
-from tests.engine.till import SendParcel
-from tests.laws.bench import Bench, Headers
-from tests.laws.load import Customers
+from shared.contracts.message import Event
+from shared.contracts.refunds import RefundApproved
+from shared.drivers.topics import PARTITIONS
+from shared.engine.ports import Held, Word
+from shared.kernel.partition import home_partition
+from shared.operations import deployment
+from tests.engine.till import OpenAccount, ParcelPacked, SendParcel, till
+from tests.laws.bench import Bench
+from tests.laws.load import Customers, Town
+from tests.laws.poison import UNHEARD_OF, Good, Poison, example, poisons
 from tests.patience import eventually
 
-GOOD = b'{"buyer_id": "KEY", "currency": "CNY", "balance": 1, "parcel_id": "p1", "box": "b"}'
-"""Fit for an account to open and for a parcel that was packed; KEY stands for the record's key."""
-
-BODIES: dict[str, tuple[bytes | None, str]] = {
-    "no body": (None, "BODY_MISSING"),
-    "an empty body": (b"", "SCHEMA_VIOLATION"),
-    "no JSON": (b'{"buyer_id": ', "SCHEMA_VIOLATION"),
-    "no UTF-8": (b'{"buyer_id": "\xff\xfe"}', "SCHEMA_VIOLATION"),
-    "no object": (b"[1, 2, 3]", "SCHEMA_VIOLATION"),
-    "wrong types": (b'{"buyer_id": "KEY", "currency": "CNY", "balance": "12"}', "SCHEMA_VIOLATION"),
-    "a huge integer": (b'{"buyer_id": "KEY", "currency": "CNY", "balance": 1' + b"0" * 4000 + b"}", "SCHEMA_VIOLATION"),
-    "NaN": (b'{"buyer_id": "KEY", "currency": "CNY", "balance": NaN}', "SCHEMA_VIOLATION"),
-    "a float for money": (b'{"buyer_id": "KEY", "currency": "CNY", "balance": 1e2}', "SCHEMA_VIOLATION"),
-    "deep nesting": (b"[" * 100_000 + b"]" * 100_000, "SCHEMA_VIOLATION"),
-    "nesting within": (
-        b'{"buyer_id": "KEY", "x": ' + b'{"a":' * 20_000 + b"1" + b"}" * 20_000 + b"}",
-        "SCHEMA_VIOLATION",
-    ),
-    "a NUL in an id": (b'{"buyer_id": "KEY\\u0000", "currency": "CNY", "balance": 1}', "SCHEMA_VIOLATION"),
-    "another key": (GOOD.replace(b"KEY", b"somebody"), "KEY_MISMATCH"),
-    "a megabyte": (b'{"buyer_id": "KEY", "x": "' + b"x" * 1_000_000 + b'"}', "BODY_TOO_LARGE"),
-}
-"""What a body may be and why it is refused."""
-
-HEADERS: dict[str, tuple[dict[str, bytes | None], str]] = {
-    "no specversion": ({"ce_specversion": None}, "SPEC_VERSION"),
-    "another specversion": ({"ce_specversion": b"0.3"}, "SPEC_VERSION"),
-    "an id that is none": ({"ce_id": b"42"}, "ID_INVALID"),
-    "a null id": ({"ce_id": None}, "HEADER_MISSING"),
-    "a header that is no UTF-8": ({"ce_source": b"\xff\xfe"}, "HEADER_ENCODING"),
-    "a header with control characters": ({"ce_subject": b"a\x00b"}, "HEADER_INVALID"),
-    "a header without an end": ({"ce_subject": b"x" * 100_000}, "HEADER_INVALID"),
-    "a time that is none": ({"ce_time": b"yesterday"}, "TIME_INVALID"),
-    "a time before all time": ({"ce_time": b"0001-01-01T00:00:00+14:00"}, "TIME_INVALID"),
-    "another tenant": ({"ce_tenant": b"acme"}, "WRONG_TENANT"),
-    "another partition key": ({"ce_partitionkey": b"somebody"}, "KEY_MISMATCH"),
-    "an unknown type": ({"ce_type": b"houfu.till.paint_parcel.v1"}, "UNKNOWN_TYPE"),
-    "an unknown version": ({"ce_type": b"houfu.till.open_account.v9"}, "UNKNOWN_TYPE"),
-    "a type of another topic": ({"ce_type": b"houfu.checkout.place_order.v1"}, "UNKNOWN_TYPE"),
-    "a type that is no text": ({"ce_type": b"\xff"}, "HEADER_ENCODING"),
-}
-"""What headers may be, laid over good ones, and why the record is refused; None is a null header."""
-
-READABLE = {"SCHEMA_VIOLATION", "BODY_MISSING", "BODY_TOO_LARGE", "UNKNOWN_TYPE", "WRONG_TENANT"}
-"""With these a command's envelope is readable, so that its sender is answered MALFORMED."""
-
-SKIPPED = {"an unknown type", "an unknown version", "a type of another topic", "a type that is no text"}
-"""On a topic of facts these concern nobody."""
-
-
-@dataclass(frozen=True)
-class Poison:
-    """A record nobody can handle; ``id`` is its ``ce_id``, ``reason`` why."""
-
-    name: str
-    id: str
-    key: bytes | None
-    value: bytes | None
-    headers: Headers
-    reason: str
-
-
-def poisons(kind: str, moment: Any) -> list[Poison]:
-    """The whole corpus for messages of one type."""
-    found = []
-    for name, (body, reason) in BODIES.items():
-        key = f"poison-{len(found)}"
-        filled = body if body is None else body.replace(b"KEY", key.encode())
-        found.append(poison(name, kind, moment, key, filled, {}, reason))
-    for name, (headers, reason) in HEADERS.items():
-        key = f"poison-{len(found)}"
-        found.append(poison(name, kind, moment, key, good(key), headers, reason))
-    bare = {"key": b"poison-bare", "value": good("poison-bare"), "id": ""}
-    found.append(Poison("no headers", headers=(), reason="SPEC_VERSION", **bare))
-    keyless = poison("no key", kind, moment, "poison-keyless", good("poison-keyless"), {}, "KEY_MISSING")
-    found.append(Poison("no key", "", None, keyless.value, keyless.headers, keyless.reason))
-    garbled = poison("a key that is no UTF-8", kind, moment, "x", b"{}", {}, "KEY_ENCODING")
-    found.append(Poison(garbled.name, "", b"\xff\xfe", garbled.value, garbled.headers, garbled.reason))
-    return found
-
-
-def poison(
-    name: str, kind: str, moment: Any, key: str, value: bytes | None, laid_over: dict[str, bytes | None], reason: str
-) -> Poison:
-    message_id = str(uuid4())
-    envelope = Envelope(message_id, kind, "/poison", moment, key, key, message_id)
-    headers = {**dict(envelope.headers()), **laid_over}
-    return Poison(name, message_id, key.encode(), value, list(headers.items()), reason)
-
-
-def good(key: str) -> bytes:
-    return GOOD.replace(b"KEY", key.encode())
+Place = tuple[str, int, int]
 
 
 @pytest.mark.parametrize(
-    ("topic", "kind"),
-    [("till.commands", "houfu.till.open_account.v1"), ("depot.events", "houfu.depot.parcel_packed.v1")],
+    "good",
+    [
+        Good(OpenAccount(buyer_id="KEY", currency="CNY", balance=1), ParcelPacked, "balance"),
+        Good(ParcelPacked(buyer_id="KEY", parcel_id="p1", box="b"), OpenAccount),
+    ],
+    ids=lambda good: good.topic,
 )
-async def test_poison_goes_to_the_dead_letters_and_its_neighbours_are_handled(
-    bench: Bench, topic: str, kind: str
-) -> None:
-    commands = topic.endswith(".commands")
+async def test_poison_goes_to_the_dead_letters_and_its_neighbours_are_handled(bench: Bench, good: Good) -> None:
     neighbours = Customers(bench, 40, "healthy")
     await neighbours.open()
-    places = {}
-    for one in poisons(kind, await bench.now()):
-        places[await bench.write(topic, one.value, key=one.key, headers=one.headers)] = one
+    injection = await Injection.beside(neighbours.buyers[0], bench, good)
+    async for _ in injection.doses():
         await neighbours.send(1)
     await bench.settled()
     await neighbours.assert_exactly_once()
-
-    expected = {place: one.reason for place, one in places.items() if commands or one.name not in SKIPPED}
-    assert await dead_letters(bench, topic) == expected
-    notices = [one.body for one in await bench.sightings_of("till.dlq")]
-    found = {place: one for one in notices if (place := (one.get("topic"), one["partition"], one["offset"])) in places}
-    assert {place: one["reason"] for place, one in found.items()} == expected
-    assert not any(one["parked"] for one in found.values())
-
-    answers = [one for one in await bench.told("till.events") if one.body.get("code") == "MALFORMED"]
-    answered = {one.body["command_id"]: one.body["details"]["reason"] for one in answers}
-    mine = {one.id: one.reason for one in places.values() if commands and readable(one)}
-    assert {name: reason for name, reason in answered.items() if name in mine} == mine
-    await discard_all(bench)
+    await injection.assert_put_aside_and_answered()
 
 
-def readable(one: Poison) -> bool:
-    """Whether the envelope of a record is readable; it still is where only the body names another key."""
-    return bool(one.id) and (one.reason in READABLE or one.name == "another key")
-
-
-async def dead_letters(bench: Bench, topic: str) -> dict[tuple[str, int, int], str]:
-    letters = await bench.databases["till"].dead_letters(10_000)
-    packed = [(json.loads(one.message), one.reason) for one in letters]
-    return {(it["topic"], it["partition"], it["offset"]): why for it, why in packed if it["topic"] == topic}
-
-
-async def discard_all(bench: Bench) -> None:
-    """An operator throws every dead letter away; a command that was answered is not answered again."""
-    events = len(await bench.told("till.events"))
-    database = bench.databases["till"]
-    for letter in await database.dead_letters(10_000):
-        await database.speak(letter.seq, Word.DISCARD)
-    await eventually(lambda: _none_left(bench))
+@pytest.mark.parametrize(
+    "good",
+    [
+        example(PlaceOrder, RepayBill, "amount"),
+        example(OrderAccepted, RefundApproved, "amount"),
+        example(RepayBill, PlaceOrder, "amount"),
+        example(RepaymentAllocated, OrderAccepted, "amount"),
+    ],
+    ids=lambda good: good.topic,
+)
+async def test_purchases_go_through_the_services_beside_poison(bench: Bench, town: Town, good: Good) -> None:
+    purchases = await town.purchases(3)
+    injection = await Injection.beside(purchases[0].key, bench, good)
+    steps, ids = iter(purchases), list[str]()
+    async for _ in injection.doses():
+        ids += await bench.say(*islice(steps, 1))
+    ids += await bench.say(*steps)
     await bench.settled()
-    assert len(await bench.told("till.events")) == events
+    await town.assert_exactly_once(ids, purchases)
+    await injection.assert_put_aside_and_answered()
 
 
-async def _none_left(bench: Bench) -> bool:
-    return (await bench.standing())["till"].dead_letters == 0
+@dataclass
+class Injection:
+    """All kinds of poison on one topic, on the lane of a healthy buyer; and what there was before."""
+
+    bench: Bench
+    good: Good
+    lane: int
+    standing: dict[str, set[int]]
+    """The dead letters of each service before."""
+    unheard_of: dict[str, int]
+    places: dict[Place, Poison] = field(default_factory=dict)
+
+    @classmethod
+    async def beside(cls, buyer: str, bench: Bench, good: Good) -> Injection:
+        standing = {name: {one.seq for one in await dead_letters(bench, name)} for name in bench.databases}
+        unheard_of = {name: await unheard_of_by(bench, name) for name in readers(bench, good)}
+        return cls(bench, good, home_partition(buyer, PARTITIONS), standing, unheard_of)
+
+    async def doses(self) -> AsyncIterator[Poison]:
+        """Each kind of poison, once it is written."""
+        for one in poisons(self.good, await self.bench.now(), self.lane):
+            place = await self.bench.write(
+                self.good.topic, one.value, key=one.key, headers=one.headers, partition=self.lane
+            )
+            self.places[place] = one
+            yield one
+
+    async def assert_put_aside_and_answered(self) -> None:
+        """Every reader put it aside and told why, and nothing else; an operator who throws it away is done with it."""
+        for name in self.bench.databases:
+            await self._assert_put_aside(name)
+        await self._assert_facts_nobody_knows_are_counted()
+        await self._assert_senders_are_answered()
+        for name in readers(self.bench, self.good):
+            await self._discard(name)
+
+    async def _assert_put_aside(self, service: str) -> None:
+        expected = {place: one.reason for place, one in self.places.items() if self._concerns(service, one)}
+        assert {coordinates(one): one.reason for one in await self._letters(service)} == expected
+        notices = [one.body for one in await self.bench.sightings_of(f"{service}.dlq")]
+        mine = {place: one for one in notices if (place := place_of(one)) in self.places}
+        assert {place: one["reason"] for place, one in mine.items()} == expected
+        assert not any(one["parked"] for one in mine.values())
+
+    def _concerns(self, service: str, one: Poison) -> bool:
+        """A reader of commands is concerned by all; a reader of facts not by types it does not react to."""
+        if service not in readers(self.bench, self.good):
+            return False
+        return not isinstance(self.good.message, Event) or one.type is None or one.type in reacts_to(service)
+
+    async def _assert_facts_nobody_knows_are_counted(self) -> None:
+        more = len(UNHEARD_OF) if isinstance(self.good.message, Event) else 0
+        for name, before in self.unheard_of.items():
+            assert await unheard_of_by(self.bench, name) == before + more, name
+
+    async def _assert_senders_are_answered(self) -> None:
+        """Senders of commands that can be told are; nobody else is."""
+        poison = {one.id: one for one in self.places.values() if one.id}
+        for name in readers(self.bench, self.good):
+            answers = [one.body for one in await self.bench.told(f"{name}.events") if one.name.endswith("Rejected")]
+            told = {one["command_id"]: (one["code"], one["details"].get("reason")) for one in answers}
+            commands = {} if isinstance(self.good.message, Event) else poison
+            expected = {one.id: ("MALFORMED", one.reason) for one in commands.values() if one.readable}
+            assert {name: what for name, what in told.items() if name in poison} == expected
+
+    async def _discard(self, service: str) -> None:
+        """An operator throws it away; a command that was answered is not answered again."""
+        events = len(await self.bench.told(f"{service}.events"))
+        for letter in await self._letters(service):
+            assert await self.bench.databases[service].speak(letter.seq, Word.DISCARD)
+        await eventually(lambda: self._none_left(service))
+        await self.bench.settled()
+        assert len(await self.bench.told(f"{service}.events")) == events
+
+    async def _none_left(self, service: str) -> bool:
+        return not await self._letters(service)
+
+    async def _letters(self, service: str) -> list[Held]:
+        """The dead letters of a service since the injection began."""
+        return [one for one in await dead_letters(self.bench, service) if one.seq not in self.standing[service]]
+
+
+async def dead_letters(bench: Bench, service: str) -> list[Held]:
+    return await bench.databases[service].dead_letters(10_000)
+
+
+def readers(bench: Bench, good: Good) -> list[str]:
+    """The services that read the topic of a message."""
+    return [name for name, topics in bench.access.readers.items() if good.topic in topics]
+
+
+def reacts_to(service: str) -> set[str]:
+    """The wire types a service has handlers for."""
+    handlers = (till if service == till.name else deployment.service_of(service)).handlers
+    return {getattr(one.message, "TYPE", "") for one in handlers}
+
+
+async def unheard_of_by(bench: Bench, service: str) -> int:
+    """How many facts of a type that no build knows a service says it has passed over."""
+    (replica,) = bench.fleet.of(service)
+    exposition = (await asyncio.to_thread(httpx.get, f"http://127.0.0.1:{replica.port}/metrics")).text
+    samples = [one for family in text_string_to_metric_families(exposition) for one in family.samples]
+    skipped = [one for one in samples if one.name == "houfu_events_skipped_total" and one.labels["known"] == "no"]
+    return int(sum(one.value for one in skipped))
+
+
+def coordinates(letter: Held) -> Place:
+    """Where the record of a dead letter stands."""
+    record = json.loads(letter.message)
+    return record["topic"], record["partition"], record["offset"]
+
+
+def place_of(notice: dict[str, object]) -> tuple[object, ...]:
+    """Where the record stands that a notice speaks of."""
+    return notice.get("topic"), notice.get("partition"), notice.get("offset")
 
 
 async def test_a_name_of_a_header_that_is_no_text_stops_nobody(bench: Bench) -> None:

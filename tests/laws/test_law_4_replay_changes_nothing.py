@@ -66,12 +66,12 @@ async def live(bench: Bench, town: Town) -> None:
 
 
 async def said(bench: Bench) -> dict[str, set[tuple[str, bytes | None]]]:
-    """The ids of everything the services have said, with what was said under them."""
+    """The ids of everything that was said, with what was said under them; what has none stands for itself."""
     found = {}
     for topic in WRITTEN:
         bodies: defaultdict[str, set[bytes | None]] = defaultdict(set)
         for one in await bench.records(topic):
-            bodies[str(dict(one.headers)["ce_id"])].add(one.value)
+            bodies[sighted(one).id or f"{one.partition}:{one.offset}"].add(one.value)
         assert {name: said for name, said in bodies.items() if len(said) > 1} == {}, "an id stands for one thing"
         found[topic] = {(name, body) for name, (body,) in bodies.items()}
     return found

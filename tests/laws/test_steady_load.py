@@ -5,7 +5,6 @@ from __future__ import annotations
 import asyncio
 import time
 from collections import defaultdict
-from datetime import timedelta
 from statistics import median
 
 import psutil
