@@ -46,7 +46,7 @@ FORGET_EVERY_S = 600.0
 BUSY_S = 0.03
 """While the last batch is younger than this, more are likely waiting, and what is due may wait a little too."""
 
-OVERDUE_S = 1.0
+OVERDUE_S = 2.0
 """Longest time that what is due waits for a pause between batches."""
 
 IDLE_PAUSE_S = 0.05
@@ -61,6 +61,10 @@ this long is not ready."""
 BATCH_WAIT_MS = 10
 FETCH_WAIT_MS = 50
 FETCH_MAX_BYTES = 8 * 1024 * 1024
+
+PARTITION_FETCH_MAX_BYTES = 128 * 1024
+"""Of one partition at a time, compressed: some hundred records, so that a batch holds several partitions and both
+tracks have work."""
 
 
 class PositionBeyondLog(Exception):
@@ -113,6 +117,7 @@ class Subscription(ConsumerRebalanceListener):  # type: ignore[misc]
             batch_timeout_ms=BATCH_WAIT_MS,
             fetch_max_wait_ms=FETCH_WAIT_MS,
             fetch_max_bytes=FETCH_MAX_BYTES,
+            max_partition_fetch_bytes=PARTITION_FETCH_MAX_BYTES,
             auto_offset_reset="earliest",
             ack_policy=AckPolicy.MANUAL,
             listener=self,
@@ -316,7 +321,8 @@ class Subscription(ConsumerRebalanceListener):  # type: ignore[misc]
         looked_at = monotonic()
         while True:
             await self._pause(CALM_PAUSE_S if monotonic() - self._busy_at > CALM_AFTER_S else IDLE_PAUSE_S)
-            if monotonic() - self._received_at < BUSY_S and monotonic() - looked_at < OVERDUE_S:
+            busy = self._worker.busy or monotonic() - self._received_at < BUSY_S
+            if busy and monotonic() - looked_at < OVERDUE_S:
                 continue
             looked_at = monotonic()
             try:

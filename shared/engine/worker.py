@@ -38,16 +38,16 @@ from shared.engine.service import Service
 from shared.engine.turn import DUE_KEYS_MAX, Culprit, Outcome, Reading, Turn
 from shared.kernel.partition import home_partition
 
-__all__ = ["FORGOTTEN_MAX", "MANY", "TRACKS", "TRIES_MAX", "Worker"]
+__all__ = ["FORGOTTEN_MAX", "MANY", "TRIES_MAX", "TURNS_AT_ONCE", "Worker"]
 
 log = logging.getLogger(__name__)
 
 TRIES_MAX = 3
 """A record whose turn never ended this many times is a dead letter."""
 
-TRACKS = 2
-"""A process's lanes are on so many tracks. Their turns run side by side: while the database works for one, handlers of
-the other run, and the next records are read."""
+TURNS_AT_ONCE = 2
+"""Turns with no partition in common run side by side: while the database works for one, the handlers of the other run,
+and the next records are read."""
 
 MANY = 200
 """Fewer records than this are handled in one turn before anything else begins: nobody waits behind them."""
@@ -64,7 +64,6 @@ Take = Callable[[Condemned, bool], Awaitable[Outcome]]
 class _Lane:
     """What a process remembers of a lane between two turns."""
 
-    track: int = 0
     acknowledged: list[int] = field(default_factory=list)
     """Outbox rows the log has acknowledged and the next turn removes."""
     leftover: bool = True
@@ -104,8 +103,8 @@ class Worker:
         self._turn = Turn(service, database, clock, self._intake, sender, breaker, partitions, tracer)
         self._monitor = monitor or Tally()
         self._lanes: dict[int, _Lane] = {}
-        self._running: dict[int, asyncio.Task[None]] = {}
-        """The turn each track is at."""
+        self._running: dict[asyncio.Task[None], frozenset[int]] = {}
+        """Turns under way, with the partitions of their records."""
         self._reached: dict[TopicPartition, datetime] = {}
         """Up to which broker time each partition was taken up."""
         self.positions: dict[TopicPartition, Position] = {}
@@ -125,7 +124,7 @@ class Worker:
             log.warning("a turn of lane %d never ended (%d times): going record by record", attempt.lane, attempt.tries)
             self._lanes[attempt.lane].suspect = attempt
         self.positions.update(positions)
-        self._lay_tracks()
+        self._reached.clear()
         return positions
 
     async def revoke(self, lanes: Iterable[int]) -> None:
@@ -143,12 +142,7 @@ class Worker:
             for lane in mine:
                 del self._lanes[lane]
                 self.positions = {place: at for place, at in self.positions.items() if place.partition != lane}
-            self._lay_tracks()
-
-    def _lay_tracks(self) -> None:
-        for place, lane in enumerate(sorted(self._lanes)):
-            self._lanes[lane].track = place % TRACKS
-        self._reached.clear()
+            self._reached.clear()
 
     @property
     def lanes(self) -> list[int]:
@@ -175,7 +169,7 @@ class Worker:
     async def take_up(self, records: Sequence[Record]) -> None:
         """Begin to handle records: few are handled at once, many while the next ones are read.
 
-        Each track takes its turns one after another, and this returns when it has begun the one with these records.
+        This returns when their turns have begun, each when turns with a partition of its own have ended before it.
         Raises what :meth:`handle` raises, also for what was taken up before. Then no turn runs any more, and
         ``positions`` say how far everything has come.
         """
@@ -183,7 +177,8 @@ class Worker:
         readings = self._intake.read(self._in_order(records))
         try:
             if len(readings) >= MANY and not any(state.suspect for state in self._lanes.values()):
-                await _all(self._follow(track, share) for track, share in self._shares(readings).items())
+                for share in _shares(readings):
+                    await self._begin(share)
             else:
                 await self._wait()
                 await self._at_once(readings)
@@ -192,6 +187,11 @@ class Worker:
                 await self.settle()
             self._reached.clear()
             raise
+
+    @property
+    def busy(self) -> bool:
+        """Something that was taken up is not handled yet."""
+        return not all(running.done() for running in self._running)
 
     async def settle(self) -> None:
         """Everything that was taken up is handled, or what :meth:`take_up` would raise is raised."""
@@ -203,25 +203,29 @@ class Worker:
 
     async def _wait(self) -> None:
         """Let every running turn come to its end; then raise what the first that failed raised."""
-        await _all(self._ended(track) for track in tuple(self._running))
+        if self._running:
+            await asyncio.wait(self._running)  # who is told to stop waiting stops no turn
+        self._collect()
 
-    async def _ended(self, track: int) -> None:
-        running = self._running.get(track)
-        if running is not None:
-            await asyncio.wait({running})  # who is told to stop waiting does not stop the turn
-            self._running.pop(track, None)
-            running.result()
+    async def _begin(self, share: Sequence[Reading]) -> None:
+        """Begin a turn as soon as there is room for it and none of its partitions is in another one."""
+        partitions = frozenset(one.record.partition for one in share)
+        while (behind := self._in_the_way_of(partitions)) or len(self._running) == TURNS_AT_ONCE:
+            await asyncio.wait(behind or self._running, return_when=asyncio.FIRST_COMPLETED)
+            self._collect()
+        self._running[asyncio.create_task(self._turn_of(share), name="a turn")] = partitions
 
-    async def _follow(self, track: int, share: Sequence[Reading]) -> None:
-        await self._ended(track)
-        self._running[track] = asyncio.create_task(self._turn_of(share), name=f"a turn of track {track}")
+    def _in_the_way_of(self, partitions: frozenset[int]) -> list[asyncio.Task[None]]:
+        return [running for running, theirs in self._running.items() if theirs & partitions]
 
-    def _shares(self, readings: Sequence[Reading]) -> dict[int, list[Reading]]:
-        """Readings by track: no partition is on two, so that each keeps its order."""
-        shares: dict[int, list[Reading]] = defaultdict(list)
-        for one in readings:
-            shares[self._state(one.record.partition).track].append(one)
-        return shares
+    def _collect(self) -> None:
+        """Forget the turns that have ended; raise what the first of them that failed raised."""
+        ended = [running for running in self._running if running.done()]
+        for one in ended:
+            del self._running[one]
+        for failure in [one.exception() for one in ended]:
+            if failure is not None:
+                raise failure
 
     async def _at_once(self, readings: Sequence[Reading]) -> None:
         """Handle readings while nothing else runs; those of a turn that never ended one by one."""
@@ -445,11 +449,21 @@ class Worker:
             await self._database.end_attempt(lanes)
 
 
-async def _all(turns: Iterable[Awaitable[None]]) -> None:
-    """Let every turn come to its end; then raise what the first that failed raised."""
-    for failure in await asyncio.gather(*turns, return_exceptions=True):
-        if failure is not None:
-            raise failure
+def _shares(readings: Sequence[Reading]) -> list[list[Reading]]:
+    """Readings in two shares of about one size, no partition in both unless there is only one; its order is kept."""
+    of: dict[int, list[Reading]] = defaultdict(list)
+    for one in readings:
+        of[one.record.partition].append(one)
+    if len(of) == 1:
+        middle = len(readings) // 2
+        return [list(readings[:middle]), list(readings[middle:])]
+    places: list[set[int]] = [set(), set()]
+    sizes = [0, 0]
+    for partition in sorted(of, key=lambda one: -len(of[one])):
+        lighter = sizes.index(min(sizes))
+        places[lighter].add(partition)
+        sizes[lighter] += len(of[partition])
+    return [[one for one in readings if one.record.partition in chosen] for chosen in places]
 
 
 def _marks(readings: Sequence[Reading], lanes: Sequence[int], tries: int) -> list[Attempt]:

@@ -36,7 +36,7 @@ from shared.drivers.watchdog import Watchdog
 from shared.engine.breaker import Breaker
 from shared.engine.ports import Unavailable
 from shared.engine.service import Service
-from shared.engine.worker import TRACKS, Worker
+from shared.engine.worker import TURNS_AT_ONCE, Worker
 from shared.kernel.calendar import Calendar
 from shared.operations import metrics
 from shared.operations.builds import digest_of_code
@@ -179,7 +179,7 @@ async def _subscribed(
         stream,
         topics=service.topics,
         group=f"houfu.{service.name}",
-        records=settings.turn_records * TRACKS,
+        records=settings.turn_records * TURNS_AT_ONCE,
         remembered=timedelta(days=settings.inbox_days),
         pause=clock.pause,
         monitor=instruments,

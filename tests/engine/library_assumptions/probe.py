@@ -135,6 +135,8 @@ class Desk:
                 self.positions[place] = Position(one.offset + 1, None)
                 self.handled.append(one)
 
+    busy = False
+
     async def settle(self) -> None:
         """Nothing is left to wait for."""
 

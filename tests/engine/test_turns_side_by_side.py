@@ -20,7 +20,7 @@ NOON = datetime(2027, 3, 1, 4, tzinfo=UTC)
 BUYERS = [
     next(f"b{n}" for n in range(100) if home_partition(f"b{n}", PARTITIONS) == lane) for lane in range(PARTITIONS)
 ]
-"""One of each lane. Lanes 0 and 2 are on one track, lane 1 is on the other."""
+"""One of each lane."""
 
 WEALTH = 10_000
 
@@ -66,6 +66,11 @@ async def written(world: World, lane: int, name: str, count: int = MANY) -> list
     return await world.log.read("till.commands", lane, start, count)
 
 
+async def of_two_lanes(world: World) -> list[Record]:
+    """Many records, enough for two turns at once."""
+    return [*await written(world, 0, "p"), *await written(world, 1, "p")]
+
+
 def balances(world: World) -> list[int]:
     found = {one.buyer_id: one.balance for one in world.rows(till, Account)}
     return [found[buyer] for buyer in BUYERS]
@@ -82,19 +87,29 @@ async def sent(world: World, lane: int) -> Sequence[str]:
     return [one.parcel_id for one in told if isinstance(one, ParcelSent)]
 
 
-async def test_many_records_are_handled_while_the_next_of_another_track_are_read(
-    world: World, worker: Worker, gate: Gate
-) -> None:
-    first, beside, behind = [await written(world, lane, "p") for lane in (0, 1, 2)]
+async def test_many_records_are_handled_while_the_next_are_read(world: World, worker: Worker, gate: Gate) -> None:
+    first, beside, behind = [await written(world, lane, "p") for lane in range(PARTITIONS)]
     gate.open.clear()
-    await worker.take_up(first)
-    await worker.take_up(beside)
+    await worker.take_up([*first, *beside])
+    assert worker.busy
     waiting = asyncio.create_task(worker.take_up(behind))
-    assert not await returns(waiting)  # its track is at a turn
+    assert not await returns(waiting)  # two turns are under way
     gate.open.set()
     await waiting
     await worker.settle()
+    assert not worker.busy
     assert balances(world) == [WEALTH - MANY] * 3
+
+
+async def test_no_two_turns_have_a_partition_in_common(world: World, worker: Worker, gate: Gate) -> None:
+    records = await written(world, 0, "p")
+    gate.open.clear()
+    taking_up = asyncio.create_task(worker.take_up(records))
+    assert not await returns(taking_up)  # its second half waits for the first
+    gate.open.set()
+    await taking_up
+    await worker.settle()
+    assert await sent(world, 0) == [f"p-{number}" for number in range(MANY)]
 
 
 async def test_few_records_are_handled_before_anything_else_begins(world: World, worker: Worker, gate: Gate) -> None:
@@ -119,11 +134,11 @@ async def test_records_of_a_lane_keep_their_order_over_turns(world: World, worke
 async def test_a_turn_that_failed_is_told_with_the_next_records_and_positions_say_how_far_all_have_come(
     world: World, worker: Worker, gate: Gate, point: Point
 ) -> None:
-    failing, beside, behind = [await written(world, lane, "p") for lane in (0, 1, 2)]
+    failing, beside, behind = [await written(world, lane, "p") for lane in range(PARTITIONS)]
     gate.fail_next(point, Unavailable("away"))
-    await worker.take_up(failing)
+    await worker.take_up([*failing, *beside])
     with pytest.raises(Unavailable):
-        await worker.take_up([*beside, *behind])
+        await worker.take_up(behind)
     while records := await world.members["till"].read():  # again from the positions, as the subscription does
         await worker.handle(records)
     assert balances(world) == [WEALTH - MANY] * 3
@@ -131,17 +146,17 @@ async def test_a_turn_that_failed_is_told_with_the_next_records_and_positions_sa
 
 
 async def test_a_turn_that_failed_is_told_when_time_is_looked_after(world: World, worker: Worker, gate: Gate) -> None:
-    records = await written(world, 0, "p")
+    records = await of_two_lanes(world)
     gate.fail_next(Point.SAVE, Unavailable("away"))
     await worker.take_up(records)
     with pytest.raises(Unavailable):
         await worker.idle()
     await worker.handle(records)
-    assert balances(world)[0] == WEALTH - MANY
+    assert balances(world)[:2] == [WEALTH - MANY] * 2
 
 
 async def test_lanes_are_given_up_when_their_turns_have_ended(world: World, worker: Worker, gate: Gate) -> None:
-    records = await written(world, 0, "p")
+    records = await of_two_lanes(world)
     gate.open.clear()
     await worker.take_up(records)
     giving_up = asyncio.create_task(worker.revoke(range(PARTITIONS)))
@@ -149,22 +164,22 @@ async def test_lanes_are_given_up_when_their_turns_have_ended(world: World, work
     gate.open.set()
     await giving_up
     assert worker.lanes == []
-    assert balances(world)[0] == WEALTH - MANY
+    assert balances(world)[:2] == [WEALTH - MANY] * 2
 
 
 async def test_a_turn_that_fails_keeps_nobody_from_giving_up_lanes(world: World, worker: Worker, gate: Gate) -> None:
     gate.fail_next(Point.SAVE, Unavailable("away"))
-    await worker.take_up(await written(world, 0, "p"))
+    await worker.take_up(await of_two_lanes(world))
     await worker.revoke(range(PARTITIONS))
     assert worker.lanes == []
     await world.members["till"].join()
     await world.settle()
-    assert balances(world)[0] == WEALTH - MANY
+    assert balances(world)[:2] == [WEALTH - MANY] * 2
 
 
 async def test_who_is_told_to_stop_waiting_stops_no_turn(world: World, worker: Worker, gate: Gate) -> None:
     gate.open.clear()
-    await worker.take_up(await written(world, 0, "p"))
+    await worker.take_up(await of_two_lanes(world))
     waiting = asyncio.create_task(worker.settle())
     await asyncio.sleep(0)
     waiting.cancel()
@@ -172,4 +187,4 @@ async def test_who_is_told_to_stop_waiting_stops_no_turn(world: World, worker: W
         await waiting
     gate.open.set()
     await worker.settle()
-    assert balances(world)[0] == WEALTH - MANY
+    assert balances(world)[:2] == [WEALTH - MANY] * 2
