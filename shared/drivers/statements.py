@@ -311,14 +311,14 @@ DEAD_LETTER = f"SELECT {_HELD_COLUMNS} FROM held WHERE until = 'OPERATOR' AND se
 
 NEXT_DUE = f"""
 WITH RECURSIVE lanes (lane) AS (
-    SELECT min(lane) FROM held WHERE until = 'TIME'
+    SELECT min(lane) FROM held WHERE until = 'TIME' AND due_at IS NOT NULL
     UNION ALL
-    SELECT (SELECT min(lane) FROM held WHERE until = 'TIME' AND held.lane > lanes.lane)
+    SELECT (SELECT min(lane) FROM held WHERE until = 'TIME' AND due_at IS NOT NULL AND held.lane > lanes.lane)
     FROM lanes WHERE lanes.lane IS NOT NULL
 )
 SELECT min(earliest.due_at) FROM lanes CROSS JOIN LATERAL (
     SELECT due_at FROM held
-    WHERE until = 'TIME' AND held.lane = lanes.lane AND {_NOT_PARKED} ORDER BY due_at LIMIT 1
+    WHERE until = 'TIME' AND due_at IS NOT NULL AND held.lane = lanes.lane AND {_NOT_PARKED} ORDER BY due_at LIMIT 1
 ) AS earliest
 """  # noqa: S608
 """One look into the index of each lane, however many deadlines are armed."""

@@ -304,7 +304,7 @@ class Subscription(ConsumerRebalanceListener):  # type: ignore[misc]
     async def _commit(self) -> None:
         """Tell lag monitors how far the service has come, where that is news."""
         handled = self._handled()
-        if handled == self._committed:
+        if not handled or handled == self._committed:
             return
         offsets = {KafkaPartition(*place): offset for place, offset in handled.items()}
         try:

@@ -49,9 +49,10 @@ def tables(dsn: str) -> set[str]:
 def test_both_branches_are_applied_once(empty: str) -> None:
     assert pending(empty, SCHEMA, [REVISIONS]) == [
         "engine_0001: Positions, inbox, outbox, held messages, attempts and the line.",
+        "engine_0002: Deadlines of a key are found by the key, even by a plan made while the table was empty.",
         "example_0001: Plans, wallets and the journal.",
     ]
-    assert migrate(empty, SCHEMA, [REVISIONS]) == ["engine_0001", "example_0001"]
+    assert migrate(empty, SCHEMA, [REVISIONS]) == ["engine_0001", "engine_0002", "example_0001"]
     assert pending(empty, SCHEMA, [REVISIONS]) == []
     assert migrate(empty, SCHEMA, [REVISIONS]) == []
     assert {"position", "held", "plan", "alembic_version"} <= tables(empty)
@@ -60,7 +61,7 @@ def test_both_branches_are_applied_once(empty: str) -> None:
 def test_migrators_that_start_at_the_same_moment_do_the_work_once(empty: str) -> None:
     with ThreadPoolExecutor(3) as pool:
         done = list(pool.map(lambda _: migrate(empty, SCHEMA, [REVISIONS]), range(3)))
-    assert sorted(done) == [[], [], ["engine_0001", "example_0001"]]
+    assert sorted(done) == [[], [], ["engine_0001", "engine_0002", "example_0001"]]
 
 
 def test_a_later_revision_is_pending_until_it_is_applied(empty: str, tmp_path: Path) -> None:
@@ -75,12 +76,12 @@ def test_a_file_of_sql_is_a_revision_and_its_first_line_says_what_it_brings(empt
     (tmp_path / "shop_0001.sql").write_text("-- Shops: at last\nCREATE TABLE shop (id text CHECK (id LIKE 'a:b%'))")
     revision(tmp_path, "shop_0002", "shop_0001", "ALTER TABLE shop ADD name text")
     (tmp_path / "shop_0003.sql").write_text("-- Towns.\nCREATE TABLE town (id text);\nALTER TABLE shop ADD town text")
-    assert pending(empty, SCHEMA, [tmp_path])[1:] == [
+    assert pending(empty, SCHEMA, [tmp_path])[-3:] == [
         "shop_0001: Shops: at last",
         "shop_0002: Something new.",
         "shop_0003: Towns.",
     ]
-    assert migrate(empty, SCHEMA, [tmp_path])[1:] == ["shop_0001", "shop_0002", "shop_0003"]
+    assert migrate(empty, SCHEMA, [tmp_path])[-3:] == ["shop_0001", "shop_0002", "shop_0003"]
     assert {"shop", "town"} <= tables(empty)
     with psycopg.connect(empty) as connection, pytest.raises(psycopg.errors.CheckViolation):
         connection.execute(f"INSERT INTO {SCHEMA}.shop VALUES ('ab')")

@@ -162,8 +162,8 @@ async def test_locked_rows_stay_locked_and_rows_merely_read_do_not(postgres: Pos
 
 
 KEYED = {
-    "held": (statements.HELD_OF, ("held_deadline", "held_of_key")),
-    "released": (statements.LET_GO, ("held_deadline", "held_pkey")),
+    "held": (statements.HELD_OF, ("held_deadline on", "held_of_key on")),
+    "released": (statements.LET_GO, ("held_deadline on", "held_pkey")),
     "due": (statements.DUE, ("held_deadline_by_time", "held_waiting_by_age", "held_spoken", "(key = held")),
     "known ids": (statements.KNOWN, ("inbox_pkey",)),
     "old ids": (statements.PRUNE, ("inbox_by_age",)),
