@@ -46,8 +46,10 @@ TRIES_MAX = 3
 """A record whose turn never ended this many times is a dead letter."""
 
 TURNS_AT_ONCE = 2
-"""Turns with no partition in common run side by side: while the database works for one, the handlers of the other run,
-and the next records are read."""
+"""Turns with no partition in common run side by side: while the database works for one, the other's handlers run."""
+
+TURNS_AHEAD = 2
+"""Turns that wait for their place meanwhile, their records read: whoever ends is followed at once."""
 
 MANY = 200
 """Fewer records than this are handled in one turn before anything else begins: nobody waits behind them."""
@@ -103,8 +105,9 @@ class Worker:
         self._turn = Turn(service, database, clock, self._intake, sender, breaker, partitions, tracer)
         self._monitor = monitor or Tally()
         self._lanes: dict[int, _Lane] = {}
-        self._running: dict[asyncio.Task[None], frozenset[int]] = {}
-        """Turns under way, with the partitions of their records."""
+        self._under_way: dict[asyncio.Task[None], frozenset[int]] = {}
+        """Turns that run or wait for their place, with the partitions of their records."""
+        self._places = asyncio.Semaphore(TURNS_AT_ONCE)
         self._reached: dict[TopicPartition, datetime] = {}
         """Up to which broker time each partition was taken up."""
         self.positions: dict[TopicPartition, Position] = {}
@@ -169,7 +172,7 @@ class Worker:
     async def take_up(self, records: Sequence[Record]) -> None:
         """Begin to handle records: few are handled at once, many while the next ones are read.
 
-        This returns when their turns have begun, each when turns with a partition of its own have ended before it.
+        This returns when no more than so many turns are under way that the next records may be read.
         Raises what :meth:`handle` raises, also for what was taken up before. Then no turn runs any more, and
         ``positions`` say how far everything has come.
         """
@@ -191,7 +194,7 @@ class Worker:
     @property
     def busy(self) -> bool:
         """Something that was taken up is not handled yet."""
-        return not all(running.done() for running in self._running)
+        return not all(turn.done() for turn in self._under_way)
 
     async def settle(self) -> None:
         """Everything that was taken up is handled, or what :meth:`take_up` would raise is raised."""
@@ -202,30 +205,34 @@ class Worker:
             raise
 
     async def _wait(self) -> None:
-        """Let every running turn come to its end; then raise what the first that failed raised."""
-        if self._running:
-            await asyncio.wait(self._running)  # who is told to stop waiting stops no turn
+        """Let every turn come to its end; then raise what the first that failed raised."""
+        if self._under_way:
+            await asyncio.wait(self._under_way)  # who is told to stop waiting stops no turn
         self._collect()
 
     async def _begin(self, share: Sequence[Reading]) -> None:
-        """Begin a turn as soon as there is room for it and none of its partitions is in another one."""
-        partitions = frozenset(one.record.partition for one in share)
-        while (behind := self._in_the_way_of(partitions)) or len(self._running) == TURNS_AT_ONCE:
-            await asyncio.wait(behind or self._running, return_when=asyncio.FIRST_COMPLETED)
+        """Let a turn follow those before it, as soon as fewer than so many wait."""
+        while len(self._under_way) >= TURNS_AT_ONCE + TURNS_AHEAD:
+            await asyncio.wait(self._under_way, return_when=asyncio.FIRST_COMPLETED)
             self._collect()
-        self._running[asyncio.create_task(self._turn_of(share), name="a turn")] = partitions
+        partitions = frozenset(one.record.partition for one in share)
+        before = [turn for turn, theirs in self._under_way.items() if theirs & partitions]
+        self._under_way[asyncio.create_task(self._follow(before, share), name="a turn")] = partitions
 
-    def _in_the_way_of(self, partitions: frozenset[int]) -> list[asyncio.Task[None]]:
-        return [running for running, theirs in self._running.items() if theirs & partitions]
+    async def _follow(self, before: Sequence[asyncio.Task[None]], share: Sequence[Reading]) -> None:
+        """Take a turn after those with a partition in common, which must have ended well, when there is a place."""
+        if before:
+            await asyncio.wait(before)
+            _raise_first_of(before)
+        async with self._places:
+            await self._turn_of(share)
 
     def _collect(self) -> None:
         """Forget the turns that have ended; raise what the first of them that failed raised."""
-        ended = [running for running in self._running if running.done()]
+        ended = [turn for turn in self._under_way if turn.done()]
         for one in ended:
-            del self._running[one]
-        for failure in [one.exception() for one in ended]:
-            if failure is not None:
-                raise failure
+            del self._under_way[one]
+        _raise_first_of(ended)
 
     async def _at_once(self, readings: Sequence[Reading]) -> None:
         """Handle readings while nothing else runs; those of a turn that never ended one by one."""
@@ -447,6 +454,12 @@ class Worker:
     async def _unmark(self, lanes: Sequence[int]) -> None:
         if lanes:
             await self._database.end_attempt(lanes)
+
+
+def _raise_first_of(ended: Iterable[asyncio.Task[None]]) -> None:
+    for failure in [one.exception() for one in ended]:
+        if failure is not None:
+            raise failure
 
 
 def _shares(readings: Sequence[Reading]) -> list[list[Reading]]:

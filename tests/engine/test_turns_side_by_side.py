@@ -88,28 +88,39 @@ async def sent(world: World, lane: int) -> Sequence[str]:
 
 
 async def test_many_records_are_handled_while_the_next_are_read(world: World, worker: Worker, gate: Gate) -> None:
+    """Two turns run, two wait for their place; who brings more waits himself."""
     first, beside, behind = [await written(world, lane, "p") for lane in range(PARTITIONS)]
+    more = await written(world, 0, "q")
     gate.open.clear()
     await worker.take_up([*first, *beside])
+    await worker.take_up(behind)
     assert worker.busy
-    waiting = asyncio.create_task(worker.take_up(behind))
-    assert not await returns(waiting)  # two turns are under way
+    waiting = asyncio.create_task(worker.take_up(more))
+    assert not await returns(waiting)
     gate.open.set()
     await waiting
     await worker.settle()
     assert not worker.busy
-    assert balances(world) == [WEALTH - MANY] * 3
+    assert balances(world) == [WEALTH - 2 * MANY, WEALTH - MANY, WEALTH - MANY]
 
 
-async def test_no_two_turns_have_a_partition_in_common(world: World, worker: Worker, gate: Gate) -> None:
-    records = await written(world, 0, "p")
-    gate.open.clear()
-    taking_up = asyncio.create_task(worker.take_up(records))
-    assert not await returns(taking_up)  # its second half waits for the first
-    gate.open.set()
-    await taking_up
-    await worker.settle()
+async def test_turns_with_a_partition_in_common_follow_one_another(world: World, worker: Worker) -> None:
+    await worker.handle(await written(world, 0, "p"))
     assert await sent(world, 0) == [f"p-{number}" for number in range(MANY)]
+
+
+@pytest.mark.parametrize("point", [Point.BEGIN, Point.SAVE, Point.COMMIT])
+async def test_nothing_of_a_partition_is_handled_behind_a_turn_that_failed(
+    world: World, worker: Worker, gate: Gate, point: Point
+) -> None:
+    """Else its position would jump over the records of that turn."""
+    records = [*await written(world, 0, "p"), *await written(world, 0, "q")]
+    gate.fail_next(point, Unavailable("away"))
+    with pytest.raises(Unavailable):
+        await worker.handle(records)
+    assert balances(world)[0] == WEALTH
+    await worker.handle(await world.members["till"].read())
+    assert await sent(world, 0) == [f"{name}-{number}" for name in ("p", "q") for number in range(MANY)]
 
 
 async def test_few_records_are_handled_before_anything_else_begins(world: World, worker: Worker, gate: Gate) -> None:
@@ -131,14 +142,14 @@ async def test_records_of_a_lane_keep_their_order_over_turns(world: World, worke
 
 
 @pytest.mark.parametrize("point", [Point.BEGIN, Point.SAVE, Point.COMMITTED])
-async def test_a_turn_that_failed_is_told_with_the_next_records_and_positions_say_how_far_all_have_come(
+async def test_a_turn_that_failed_is_told_and_positions_say_how_far_all_have_come(
     world: World, worker: Worker, gate: Gate, point: Point
 ) -> None:
     failing, beside, behind = [await written(world, lane, "p") for lane in range(PARTITIONS)]
     gate.fail_next(point, Unavailable("away"))
     await worker.take_up([*failing, *beside])
     with pytest.raises(Unavailable):
-        await worker.take_up(behind)
+        await worker.handle(behind)
     while records := await world.members["till"].read():  # again from the positions, as the subscription does
         await worker.handle(records)
     assert balances(world) == [WEALTH - MANY] * 3

@@ -10,6 +10,7 @@ from typing import Any
 import pytest
 from aiokafka import TopicPartition as KafkaPartition
 from faststream.kafka import KafkaBroker
+from faststream.kafka.message import KafkaAckableMessage
 
 from shared.drivers import subscription as subscriptions
 from shared.drivers.clock import SystemClock
@@ -58,6 +59,11 @@ class SilentConsumer:
 
     def seek(self, place: KafkaPartition, offset: int) -> None:
         """It does not matter where."""
+
+    async def commit(self, offsets: dict[KafkaPartition, int]) -> None:
+        """As the library's: there must be something to commit."""
+        if not offsets:
+            raise ValueError(offsets)
 
 
 class HangingFaults(Faults):
@@ -118,7 +124,11 @@ async def test_a_process_without_lanes_is_not_ready_and_one_that_has_them_is(pro
     assert process.subscription.trouble == "no partition is assigned yet"
     await process.assigned()
     await process.eventually(lambda trouble: trouble is None)
+    await process.subscription._settle()
     await process.subscription.on_partitions_revoked([])
+    assert process.subscription.trouble == "no partition is assigned"
+    fetched_before = KafkaAckableMessage(raw_message=(), body=b"", consumer=SilentConsumer())
+    await process.subscription._receive(fetched_before)
     assert process.subscription.trouble == "no partition is assigned"
 
 
