@@ -179,7 +179,7 @@ class Worker:
         await self._clock.now()  # the clock has read every advance older than these records
         readings = self._intake.read(self._in_order(records))
         try:
-            if len(readings) >= MANY and not any(state.suspect for state in self._lanes.values()):
+            if len(readings) >= MANY and not any(self._is_suspect(one.record) for one in readings):
                 for share in _shares(readings):
                     await self._begin(share)
             else:

@@ -9,7 +9,7 @@ from datetime import UTC, datetime
 import pytest
 
 from shared.drivers.faults import Faults, Point
-from shared.engine.ports import Record, Unavailable
+from shared.engine.ports import Attempt, Record, TopicPartition, Unavailable
 from shared.engine.worker import MANY, Worker
 from shared.kernel.partition import home_partition
 from shared.testing.world import PARTITIONS, World
@@ -121,6 +121,22 @@ async def test_nothing_of_a_partition_is_handled_behind_a_turn_that_failed(
     assert balances(world)[0] == WEALTH
     await worker.handle(await world.members["till"].read())
     assert await sent(world, 0) == [f"{name}-{number}" for name in ("p", "q") for number in range(MANY)]
+
+
+async def test_turns_run_side_by_side_again_once_the_records_of_a_turn_that_never_ended_are_handled(
+    world: World, worker: Worker, gate: Gate
+) -> None:
+    member = world.members["till"]
+    (position,) = [one for place, one in worker.positions.items() if place == TopicPartition("till.commands", 0)]
+    await member.database.begin_attempt([Attempt(0, {"till.commands:0": position.next_offset + 1}, 1)])
+    await member.restart()
+    await member.worker.handle(await written(world, 0, "suspected", 1))
+    records = await of_two_lanes(world)
+    gate.open.clear()
+    await member.worker.take_up(records)
+    assert member.worker.busy
+    gate.open.set()
+    await member.worker.settle()
 
 
 async def test_few_records_are_handled_before_anything_else_begins(world: World, worker: Worker, gate: Gate) -> None:
