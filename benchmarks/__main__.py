@@ -24,7 +24,7 @@ RESULTS = Path("build/bench.json")
 ORDERS = 40_000
 WARM = 4_000
 FLOW_ORDERS = 4_000
-CURVE_ORDERS = 8_000
+CURVE_ORDERS = 20_000
 
 QUICK = 20
 """How many times fewer orders a quick look takes."""
@@ -50,7 +50,7 @@ def measure(
             found["whole_flow"] = asyncio.run(whole_flow.measured(Path(directory), FLOW_ORDERS // less))
     if draw:
         console.print("The curves ...")
-        found["curves"] = asyncio.run(curves.measured(CURVE_ORDERS // less, WARM // 4 // less))
+        found["curves"] = asyncio.run(curves.measured(CURVE_ORDERS // less, WARM // less))
         for picture in curves.drawn(found["curves"]):
             console.print(f"  {picture}")
     found["disturbed"] = found["billing_hop"].pop("disturbed")

@@ -16,7 +16,7 @@ PICTURES = Path("docs/performance")
 Curve = dict[int, float]
 """Orders a second by the quantity."""
 
-BATCHES = (1, 10, 50, 100, 250, 500, 1_000, 2_000)
+BATCHES = (1, 10, 50, 100, 250, 500, 1_000)
 OPEN_ORDERS = (1, 5, 10, 20, 30)
 REPLICAS = (1, 2)
 TABLES = (10_000, 100_000, 1_000_000)
@@ -78,7 +78,8 @@ def drawn(curves: Mapping[str, Mapping[Any, float]], folder: Path = PICTURES) ->
             axes.set_xscale("log")
         axes.set_xticks(places, [f"{one:,}" for one in places])
         axes.minorticks_off()
-        axes.set_ylim(bottom=0)
+        axes.set_ylim(0, 1.1 * max(curve.values()))
+        axes.yaxis.set_major_formatter("{x:,.0f}")
         axes.set_title(question, loc="left", fontweight="bold")
         axes.set_xlabel(quantity)
         axes.set_ylabel("orders a second")

@@ -34,7 +34,12 @@ __all__ = ["PositionBeyondLog", "Subscription"]
 
 log = logging.getLogger(__name__)
 
-COMMIT_TIMEOUT_S = 5.0
+COMMIT_TIMEOUT_S = 30.0
+"""Longest wait for one commit of offsets. It is made beside the turns: nobody waits for it."""
+
+COMMIT_PAUSE_S = 1.0
+"""Pause after a commit that was refused."""
+
 REST_MIN_S = 0.1
 REST_MAX_S = 5.0
 STOPPED_PAUSE_S = 1.0
@@ -97,6 +102,7 @@ class Subscription(ConsumerRebalanceListener):  # type: ignore[misc]
         self._expected: dict[TopicPartition, int] = {}
         """The offset each partition goes on with: all before it was taken up by the worker."""
         self._committed: dict[TopicPartition, int] = {}
+        self._committing: asyncio.Task[None] | None = None
         self._gaps: dict[TopicPartition, int] = {}
         self._failures = 0
         self._remembered = remembered
@@ -146,6 +152,7 @@ class Subscription(ConsumerRebalanceListener):  # type: ignore[misc]
         async with self._lock:
             with suppress(Unavailable):
                 await self._worker.revoke(self._worker.lanes)
+        self._say_no_more()
 
     @property
     def lanes(self) -> list[int]:
@@ -167,6 +174,7 @@ class Subscription(ConsumerRebalanceListener):  # type: ignore[misc]
         async with self._lock:
             self._expected.clear()
             self._starts.clear()
+            self._say_no_more()
             with suppress(Unavailable):
                 await self._worker.revoke(self._worker.lanes)
             self._trouble = "no partition is assigned"
@@ -246,7 +254,7 @@ class Subscription(ConsumerRebalanceListener):  # type: ignore[misc]
                 await self._rewind()
             finally:
                 self.ended_at = self._looked_at = self._received_at = self._busy_at = monotonic()
-        await self._commit()
+        self._commit_soon()
 
     def _next_in_line(self, batch: Iterable[Any], generation: int) -> list[Record]:
         """The records that continue what was handled; whatever was fetched under an older assignment is dropped."""
@@ -293,19 +301,28 @@ class Subscription(ConsumerRebalanceListener):  # type: ignore[misc]
         await asyncio.sleep(REST_MIN_S)
 
     async def _settle(self) -> None:
-        """Everything taken up is handled, and its offsets are committed."""
+        """Everything taken up is handled, and its offsets are on their way."""
         try:
             await self._worker.settle()
         except Exception:
             await self._rewind()
             raise
-        await self._commit()
+        self._commit_soon()
+
+    def _commit_soon(self) -> None:
+        """Tell lag monitors how far the service has come, where that is news, while the next turns run."""
+        told = self._committing is None or self._committing.done()
+        if told and self._handled() not in ({}, self._committed):
+            self._committing = asyncio.create_task(self._commit(), name="commit offsets")
+
+    def _say_no_more(self) -> None:
+        """Whoever owns the partitions next tells how far they have come."""
+        if self._committing is not None:
+            self._committing.cancel()
 
     async def _commit(self) -> None:
-        """Tell lag monitors how far the service has come, where that is news."""
+        """Commit what is handled now; while the group's coordinator is away the library waits for it."""
         handled = self._handled()
-        if not handled or handled == self._committed:
-            return
         offsets = {KafkaPartition(*place): offset for place, offset in handled.items()}
         try:
             async with asyncio.timeout(COMMIT_TIMEOUT_S):
@@ -314,6 +331,7 @@ class Subscription(ConsumerRebalanceListener):  # type: ignore[misc]
         except (KafkaError, OSError, TimeoutError, AttributeError) as refused:
             self._monitor.commit_failed()
             log.info("offsets were not committed (%s); positions are the truth", type(refused).__name__)
+            await asyncio.sleep(COMMIT_PAUSE_S)
 
     # ------------------------------------------------------------------ time
 
