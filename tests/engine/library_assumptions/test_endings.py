@@ -125,6 +125,23 @@ async def test_our_commit_is_given_up_in_time_and_made_good_by_the_next(
     assert [one.value for one in desk.handled] == [b"first", b"second"]
 
 
+async def test_no_turn_of_ours_waits_for_a_commit(probe: Probe, monkeypatch: pytest.MonkeyPatch) -> None:
+    """While a group's coordinator is away the library waits for it, and records are read all the same."""
+    monkeypatch.setattr(subscriptions, "COMMIT_TIMEOUT_S", 3600.0)
+    desk = Desk()
+
+    async def wait_for_ever(_: Any) -> None:
+        await asyncio.Event().wait()
+
+    async with subscribed(probe, desk) as (subscription, _):
+        await eventually(lambda: desk.lanes)
+        subscription._subscriber.consumer.commit = wait_for_ever
+        for count, value in enumerate((b"first", b"second", b"third"), start=1):
+            await probe.write(value)
+            await eventually(lambda count=count: len(desk.handled) == count)
+    assert [one.value for one in desk.handled] == [b"first", b"second", b"third"]
+
+
 ENDINGS = {
     "nothing raised": (),
     "a server away": (Unavailable("the database is away"),),
