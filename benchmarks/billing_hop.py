@@ -15,7 +15,7 @@ from uuid import uuid4
 from benchmarks.machine import BUSY_SHARE, SPEED_SPREAD, core_speed
 from benchmarks.stage import Result, Stage
 
-__all__ = ["CONTENDERS", "Contender", "Round", "rounds", "summed_up"]
+__all__ = ["CONTENDERS", "Contender", "Round", "keep_reference", "rounds", "summed_up"]
 
 
 @dataclass(frozen=True, slots=True)
@@ -79,12 +79,17 @@ CONTENDERS = (
 """Houfu's own process and those it is measured against."""
 
 
+async def keep_reference(stage: Stage, orders: int) -> None:
+    """Houfu's own service handles every order, unmeasured; what it leaves and says is what everybody is held to."""
+    await Contender("reference", None).unchecked(stage, 0, orders)
+    await stage.effects.keep(await stage.said())
+
+
 async def rounds(
     stage: Stage, contenders: Sequence[Contender], *, count: int, warm: int, orders: int
 ) -> AsyncIterator[tuple[str, Round]]:
     """Every contender once a round; first of all, unmeasured, Houfu makes the reference of everybody's effects."""
-    await Contender("reference", None).unchecked(stage, 0, warm + orders)
-    await stage.effects.keep(await stage.said())
+    await keep_reference(stage, warm + orders)
     for number in range(count):
         for contender in contenders:
             speed = core_speed()

@@ -25,7 +25,7 @@ MEANING = {
 """What an order means, by table: the same for everybody."""
 
 MACHINERY = {
-    "deadline": "key, kind, subject, due_at, message::jsonb, lane, id, held_at, cause_id, correlation_id",
+    "deadline": f"{MEANING['deadline']}, lane, id, held_at, cause_id, correlation_id",
     "inbox": "id, digest",
 }
 """What the engine keeps beside it: the same for who says that he keeps it too."""

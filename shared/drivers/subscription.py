@@ -68,8 +68,8 @@ FETCH_WAIT_MS = 50
 FETCH_MAX_BYTES = 8 * 1024 * 1024
 
 PARTITION_FETCH_MAX_BYTES = 128 * 1024
-"""Of one partition at a time, compressed: some hundred records, so that a batch holds several partitions and both
-tracks have work."""
+"""Of one partition at a time, compressed: some hundred records, so that a batch holds several partitions and two
+turns can share it."""
 
 
 class PositionBeyondLog(Exception):

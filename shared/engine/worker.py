@@ -117,7 +117,7 @@ class Worker:
     async def assign(self, lanes: Iterable[int]) -> dict[TopicPartition, Position]:
         """Own these lanes from now on; returns where each topic goes on (absent: from the beginning)."""
         mine = sorted(set(lanes))
-        await self._wait()
+        await self.settle()
         await self._restart_line()
         async with self._database.turn() as transaction:
             positions = await transaction.positions(mine)
@@ -183,7 +183,7 @@ class Worker:
                 for share in _shares(readings):
                     await self._begin(share)
             else:
-                await self._wait()
+                await self.settle()
                 await self._at_once(readings)
         except BaseException:
             with suppress(Exception):
@@ -199,16 +199,12 @@ class Worker:
     async def settle(self) -> None:
         """Everything that was taken up is handled, or what :meth:`take_up` would raise is raised."""
         try:
-            await self._wait()
+            if self._under_way:
+                await asyncio.wait(self._under_way)  # who is told to stop waiting stops no turn
+            self._collect()
         except BaseException:
             self._reached.clear()
             raise
-
-    async def _wait(self) -> None:
-        """Let every turn come to its end; then raise what the first that failed raised."""
-        if self._under_way:
-            await asyncio.wait(self._under_way)  # who is told to stop waiting stops no turn
-        self._collect()
 
     async def _begin(self, share: Sequence[Reading]) -> None:
         """Let a turn follow those before it, as soon as fewer than so many wait."""

@@ -8,7 +8,7 @@ from pathlib import Path
 
 import pytest
 
-from benchmarks.billing_hop import CONTENDERS, Round, summed_up
+from benchmarks.billing_hop import CONTENDERS, Round, keep_reference, summed_up
 from benchmarks.effects import Unequal
 from benchmarks.stage import Result, Stage
 from shared.engine.ports import Record
@@ -21,8 +21,7 @@ BY_NAME = {one.name: one for one in CONTENDERS}
 async def stage(tmp_path_factory: pytest.TempPathFactory) -> AsyncIterator[Stage]:
     """The servers, some orders, and what Houfu makes of them."""
     async with Stage(Path(tmp_path_factory.mktemp("stage")), ORDERS) as stage:
-        await BY_NAME["houfu"].unchecked(stage, 0, ORDERS)
-        await stage.effects.keep(await stage.said())
+        await keep_reference(stage, ORDERS)
         yield stage
 
 
