@@ -26,7 +26,7 @@ demo: $(INSTALLED) ## watch pay-later orders travel through a real Kafka and a r
 	@$(BIN)/houfu demo
 
 test: $(INSTALLED) ## run every test
-	@$(BIN)/python -m pytest -n 2 --no-loadscope-reorder
+	@$(BIN)/python -m pytest -n 2 --dist loadfile --no-loadscope-reorder
 
 chaos: $(INSTALLED) ## try the laws for long: a hundred kills, fifty broker kills, ten minutes of load (about an hour)
 	@$(BIN)/python -m pytest tests/laws --chaos --durations=0

@@ -2,19 +2,19 @@
 
 from __future__ import annotations
 
-import time
 from collections.abc import Iterator
 from typing import TYPE_CHECKING, Any
 
 import pytest
 
-from tests.laws import figures
+from tests.laws.figures import Figures
 from tests.servers import CHOICES, choose, whereabouts
 
 if TYPE_CHECKING:
     from tests.servers import Pair
 
-BEGAN = pytest.StashKey[float]()
+FIGURES = pytest.StashKey[Figures]()
+"""What the laws measured in this process and in those it started."""
 
 LAWS = "tests/laws/"
 """How the ids of the laws begin."""
@@ -31,35 +31,33 @@ def pytest_collection_modifyitems(items: list[pytest.Item]) -> None:
     items.sort(key=lambda item: not item.nodeid.startswith(LAWS))
 
 
-@pytest.hookimpl(optionalhook=True)
-def pytest_xdist_make_scheduler(config: pytest.Config, log: Any) -> Any:
-    """Side by side run whole modules, and the laws as one: they share a running system.
-
-    Not by groups (``--dist loadgroup``): pytest-xdist 3.8 marks them where pytest 9.2 does not look, and says nothing.
-    """
-    from xdist.scheduler import LoadScopeScheduling
-
-    class ByModule(LoadScopeScheduling):  # type: ignore[misc]
-        def _split_scope(self, nodeid: str) -> str:
-            return LAWS if nodeid.startswith(LAWS) else nodeid.partition("::")[0]
-
-    return ByModule(config, log)
-
-
 def pytest_report_header(config: pytest.Config) -> str:
     """Say where the servers will run."""
     return f"Kafka and PostgreSQL: {whereabouts(config.getoption('servers'))}"
 
 
 def pytest_configure(config: pytest.Config) -> None:
-    config.stash[BEGAN] = time.time()
+    config.stash[FIGURES] = Figures()
+
+
+def pytest_sessionfinish(session: pytest.Session) -> None:
+    """Hand what the laws measured to whoever started this process."""
+    if (said := getattr(session.config, "workeroutput", None)) is not None:
+        said["figures"] = session.config.stash[FIGURES].found
+
+
+@pytest.hookimpl(optionalhook=True)
+def pytest_testnodedown(node: Any) -> None:
+    """Add what the laws measured in a process that has ended."""
+    node.config.stash[FIGURES].add(getattr(node, "workeroutput", {}).get("figures", {}))
 
 
 def pytest_terminal_summary(terminalreporter: pytest.TerminalReporter, config: pytest.Config) -> None:
-    """Say what the laws measured, if they ran."""
-    if found := figures.kept_since(config.rootpath, config.stash[BEGAN]):
+    """Say what the laws measured, if they ran, and keep it."""
+    if (figures := config.stash[FIGURES]).found:
+        figures.keep(config.rootpath)
         terminalreporter.section("what the laws measured")
-        for line in found.lines():
+        for line in figures.lines():
             terminalreporter.line(line)
 
 

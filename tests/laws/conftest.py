@@ -20,6 +20,7 @@ from shared.local.supervisor import Program
 from shared.operations import deployment
 from shared.operations.embedded import Setup, plan_of, proof_secret
 from shared.operations.remote import Access
+from tests.conftest import FIGURES
 from tests.engine.till import till
 from tests.laws.bench import Bench
 from tests.laws.failpoints import VARIABLE, Failpoint
@@ -41,11 +42,9 @@ def strength(pytestconfig: pytest.Config) -> Strength:
 
 
 @pytest.fixture(scope="session")
-def figures(pytestconfig: pytest.Config) -> Iterator[Figures]:
-    """Where a law leaves what it measured; kept when the laws are proven."""
-    found = Figures()
-    yield found
-    found.keep(pytestconfig.rootpath)
+def figures(pytestconfig: pytest.Config) -> Figures:
+    """Where a law leaves what it measured; kept when the tests are done."""
+    return pytestconfig.stash[FIGURES]
 
 
 @pytest.fixture(scope="package")

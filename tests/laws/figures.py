@@ -1,4 +1,7 @@
-"""What the laws measured on their way: told at the end of the run, and kept for whoever compares runs."""
+"""What the laws measured on their way: told at the end of the run, and kept for whoever compares runs.
+
+Where the tests run side by side each process measures its own; whoever started them adds it up.
+"""
 
 from __future__ import annotations
 
@@ -6,7 +9,7 @@ import json
 from pathlib import Path
 from typing import Any
 
-__all__ = ["KEPT", "Figures", "kept_since"]
+__all__ = ["KEPT", "Figures"]
 
 KEPT = Path("build/laws.json")
 """Where the figures of the last run stand, under the root of the tests."""
@@ -15,28 +18,26 @@ KEPT = Path("build/laws.json")
 class Figures:
     """Figures by what they are figures of, such as ``{"the broker was killed": {"recovery_s": [2.1, 3.4]}}``."""
 
-    def __init__(self, found: dict[str, dict[str, Any]] | None = None) -> None:
-        self._found = found or {}
+    def __init__(self) -> None:
+        self.found: dict[str, dict[str, Any]] = {}
 
     def note(self, what: str, **figures: Any) -> None:
         """Keep figures (JSON; units last in their names) of what was done; a second note adds to the first."""
-        self._found.setdefault(what, {}).update(figures)
+        self.found.setdefault(what, {}).update(figures)
+
+    def add(self, found: dict[str, dict[str, Any]]) -> None:
+        """Add what another process has found."""
+        for what, figures in found.items():
+            self.note(what, **figures)
 
     def lines(self) -> list[str]:
         """The figures for people, one line each."""
-        return [f"{what}: {_sentence(figures)}" for what, figures in self._found.items()]
+        return [f"{what}: {_sentence(figures)}" for what, figures in self.found.items()]
 
     def keep(self, root: Path) -> None:
         """Write them where :data:`KEPT` says; those of laws that did not run this time are no longer there."""
-        if self._found:
-            (root / KEPT).parent.mkdir(exist_ok=True)
-            (root / KEPT).write_text(json.dumps(self._found, indent=2) + "\n")
-
-
-def kept_since(root: Path, began: float) -> Figures | None:
-    """The figures a run that began then (seconds since 1970) has kept, in whichever of its processes; None if none."""
-    file = root / KEPT
-    return Figures(json.loads(file.read_text())) if file.exists() and file.stat().st_mtime >= began else None
+        (root / KEPT).parent.mkdir(exist_ok=True)
+        (root / KEPT).write_text(json.dumps(self.found, indent=2) + "\n")
 
 
 def _sentence(figures: dict[str, Any]) -> str:
