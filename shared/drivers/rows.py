@@ -16,7 +16,7 @@ from collections.abc import Callable, Iterator, Sequence
 from dataclasses import dataclass, fields, is_dataclass
 from datetime import date, datetime
 from enum import Enum
-from functools import cache
+from functools import cache, lru_cache
 from itertools import repeat
 from operator import attrgetter
 from types import MemberDescriptorType
@@ -40,7 +40,7 @@ from pydantic_core import PydanticSerializationError
 
 from shared.drivers.arrays import array
 from shared.engine.ports import DataRefused, Unavailable
-from shared.engine.vocabulary import Entry, Row
+from shared.engine.vocabulary import Entry, Recurring, Row
 
 __all__ = ["ENGINE_TABLES", "Codec", "Column", "NotStorable", "RowUnreadable", "codec", "columns", "once_per_class"]
 
@@ -52,6 +52,9 @@ ENGINE_TABLES = frozenset({"position", "inbox", "outbox", "held", "attempt", "li
 
 IDENTIFIER_MAX = 63
 """Longest name PostgreSQL keeps of a table or column, in bytes."""
+
+RECURRING_MAX = 1_000
+"""Values of a recurring field kept in memory at most, some kilobytes each."""
 
 COLUMN_TYPES: dict[type, str] = {
     str: "text",
@@ -216,7 +219,9 @@ class _Field:
         def decode(text: str | None) -> Any:
             return None if text is None else validate_json(text, strict=True)
 
-        return cls(where, column, many.serializer.to_json, decode)
+        recurs = Recurring in getattr(annotation, "__metadata__", ())
+        read = lru_cache(RECURRING_MAX)(decode) if recurs else decode
+        return cls(where, column, many.serializer.to_json, read)
 
 
 def _is_slot(cls: type, name: str) -> bool:

@@ -231,7 +231,7 @@ class Run:
         if need.many:
             return self._rows.many(need, work.message)
         row = self._rows.one(need, work.message)
-        if row is None and need.required:
+        if row is None and need.misses(work.message):
             raise _RowMissing(need)
         return row
 

@@ -13,7 +13,7 @@ from __future__ import annotations
 import inspect
 import types
 from collections.abc import Callable, Iterable
-from dataclasses import dataclass, fields, is_dataclass
+from dataclasses import dataclass, fields, is_dataclass, replace
 from datetime import datetime
 from typing import Annotated, Any, Union, get_args, get_origin, get_type_hints
 
@@ -37,6 +37,12 @@ class ById:
     required: bool
     many: bool
     locked: bool
+    if_named: bool = False
+    """Required only where the message names it."""
+
+    def misses(self, message: Any) -> bool:
+        """Whether a message cannot be handled without a row that is not there."""
+        return self.required and (not self.if_named or any(True for _ in self.ids_of(message)))
 
 
 @dataclass(frozen=True, slots=True)
@@ -120,7 +126,8 @@ def _need(parameter: str, annotation: Any, message: type[Message] | type[Due]) -
     if get_origin(annotation) in (Union, types.UnionType):
         if len(members) != 1:
             raise SignatureInvalid(f"{annotation} is not a row or None")
-        return _one(_row_type(members[0]), named, message, required=False)
+        found = _one(_row_type(members[0]), named, message, required=named.awaited)
+        return replace(found, if_named=True)
     if isinstance(annotation, type):
         is_row = issubclass(annotation, Row)
         return _one(_row_type(annotation), named, message, required=True) if is_row else Resource(annotation)

@@ -11,7 +11,7 @@ from dataclasses import dataclass, fields
 from datetime import datetime
 from typing import Any, ClassVar, Generic, Self, TypeVar
 
-__all__ = ["Cause", "Deadline", "Disarm", "Due", "Entry", "Live", "Named", "Rejected", "Row", "Rows"]
+__all__ = ["Cause", "Deadline", "Disarm", "Due", "Entry", "Live", "Named", "Recurring", "Rejected", "Row", "Rows"]
 
 
 @dataclass(frozen=True, slots=True)
@@ -27,6 +27,13 @@ class Live:
 
     def holds(self, row: Row) -> bool:
         return getattr(row, self.column) in self.values
+
+
+class Recurring:
+    """Marks a field whose values recur from row to row, such as terms: ``terms: Annotated[BillTerms, Recurring]``.
+
+    Each of them is read once and shared by the rows that have it, so it must be immutable through and through.
+    """
 
 
 class Row:
@@ -183,11 +190,13 @@ class Named:
     """Where to find a parameter's row when it is not under the message's field of the same name.
 
     ``ids`` computes the id (or, for ``Rows``, the ids) from the message; ``owner`` fixes the owner, as in
-    ``Annotated[Policy | None, Named(owner="platform")]``.
+    ``Annotated[Policy | None, Named(owner="platform")]``. ``awaited``: the row may be None, but only where the message
+    names none.
     """
 
     ids: Callable[[Any], str | Iterable[str]] | None = None
     owner: str | None = None
+    awaited: bool = False
 
 
 def field_names(cls: type) -> tuple[str, ...]:

@@ -143,7 +143,7 @@ class _Supply:
     def _one(self, need: ById) -> Row | None:
         ids = tuple(need.ids_of(self.message))
         row = self._find(need.row, need.owner_of(self.message), ids[0]) if ids else None
-        if row is None and need.required:
+        if row is None and need.misses(self.message):
             raise Rejected(need.row.UNKNOWN)
         return row
 

@@ -20,7 +20,7 @@ from shared.drivers.arrays import array, element, elements
 from shared.drivers.memory import MemoryDatabase
 from shared.drivers.rows import Codec, Column, NotStorable, RowUnreadable, codec, columns
 from shared.engine.ports import Wanted
-from shared.engine.vocabulary import Entry, Live, Row
+from shared.engine.vocabulary import Entry, Live, Recurring, Row
 from tests.drivers.plans import Instalment, Plan, Status, Wallet, changes
 
 TEXTS = st.text(st.characters(exclude_characters="\0", exclude_categories=["Cs"]), max_size=40)
@@ -222,3 +222,20 @@ def test_the_codec_of_a_class_is_made_once() -> None:
     assert codec(Wallet) is codec(Wallet)
     assert isinstance(codec(Wallet), Codec)
     assert codec(Wallet).decode([]) == []
+
+
+@dataclass(frozen=True, slots=True)
+class Agreement(Row, table="agreement", id="agreement_id"):
+    buyer_id: str
+    agreement_id: str
+    terms: Annotated[tuple[Instalment, ...], Recurring]
+    notes: tuple[str, ...]
+
+
+def test_what_recurs_from_row_to_row_is_read_once_and_shared() -> None:
+    part = '[{"number": 1, "due_on": "2027-03-19", "amount": 5, "paid_at": null}]'
+    first, second = codec(Agreement).decode([("ann", "a-1", part, '["x"]'), ("bob", "a-2", part, '["x"]')])
+    assert first.terms is second.terms
+    assert first.notes is not second.notes
+    (changed,) = codec(Agreement).decode([("cy", "a-3", part.replace(": 5,", ": 6,"), "[]")])
+    assert changed.terms != first.terms
