@@ -40,6 +40,9 @@ COMMIT_TIMEOUT_S = 30.0
 COMMIT_PAUSE_S = 1.0
 """Pause after a commit that was refused."""
 
+HEARD_EVERY_S = 10.0
+"""Offsets are committed again after so long, even if they are no news: so a member learns that it still is one."""
+
 REST_MIN_S = 0.1
 REST_MAX_S = 5.0
 STOPPED_PAUSE_S = 1.0
@@ -102,6 +105,8 @@ class Subscription(ConsumerRebalanceListener):  # type: ignore[misc]
         self._expected: dict[TopicPartition, int] = {}
         """The offset each partition goes on with: all before it was taken up by the worker."""
         self._committed: dict[TopicPartition, int] = {}
+        self._heard_at = monotonic()
+        """When the group last took offsets from this member, or gave it partitions (of the monotonic clock)."""
         self._committing: asyncio.Task[None] | None = None
         self._gaps: dict[TopicPartition, int] = {}
         self._failures = 0
@@ -220,7 +225,7 @@ class Subscription(ConsumerRebalanceListener):  # type: ignore[misc]
         self._committed.clear()
         self._gaps.clear()
         self._trouble = None
-        self.ended_at = self._looked_at = monotonic()
+        self.ended_at = self._looked_at = self._heard_at = monotonic()
 
     # ------------------------------------------------------------------ records
 
@@ -309,10 +314,16 @@ class Subscription(ConsumerRebalanceListener):  # type: ignore[misc]
             raise
         self._commit_soon()
 
+    @property
+    def unheard_s(self) -> float:
+        """For how long the group has not heard of this member; 0 while it has no partitions."""
+        return monotonic() - self._heard_at if self._starts else 0.0
+
     def _commit_soon(self) -> None:
-        """Tell lag monitors how far the service has come, where that is news, while the next turns run."""
+        """Tell the group how far the service has come, where that is news or it was told long ago, beside the turns."""
         told = self._committing is None or self._committing.done()
-        if told and self._handled() not in ({}, self._committed):
+        known = {} if monotonic() - self._heard_at > HEARD_EVERY_S else self._committed
+        if told and self._handled() not in ({}, known):
             self._committing = asyncio.create_task(self._commit(), name="commit offsets")
 
     def _say_no_more(self) -> None:
@@ -327,7 +338,7 @@ class Subscription(ConsumerRebalanceListener):  # type: ignore[misc]
         try:
             async with asyncio.timeout(COMMIT_TIMEOUT_S):
                 await self._subscriber.consumer.commit(offsets)
-            self._committed = handled
+            self._committed, self._heard_at = handled, monotonic()
         except (KafkaError, OSError, TimeoutError, AttributeError) as refused:
             self._monitor.commit_failed()
             log.info("offsets were not committed (%s); positions are the truth", type(refused).__name__)

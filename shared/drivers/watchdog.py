@@ -4,6 +4,10 @@ A consumer can stay stuck after a broker outage without any public sign. The wat
 own: if the log holds something unread and no turn has ended, well or badly, for a while, it dumps what every task is
 doing and exits. Restarting is always safe: that is the first law. The same thread bounds how long a stop may take.
 
+A member of a group may also fall out of it without a sign: its coordinator is dead to it, it looks for none, and goes
+on with partitions that others have, or that nobody has. So a process that its group has not heard of for long, although
+the broker answers, ends likewise.
+
 A transaction of a foreign client ends in a mark on the log that no client is ever given. It looks unread for ever; so
 before silence is held against the process, the watchdog tries itself whether there is anything to read.
 """
@@ -41,6 +45,9 @@ LATE_S = 10.0
 """With something unread and no turn ended for two looks a process is not ready; it ends only when it has stalled."""
 
 
+UNHEARD_S = 30.0
+"""A member whose offsets were not taken for so long is suspected; it ends if that goes on until it has stalled."""
+
 TRY_TIMEOUT_S = 5.0
 
 Reach = dict[TopicPartition, tuple[int, int]]
@@ -60,6 +67,7 @@ class Watchdog:
         *,
         stall_s: float,
         stop_s: float,
+        unheard_s: Callable[[], float] = lambda: 0.0,
     ) -> None:
         self._bootstrap = bootstrap
         self._topics = topics
@@ -68,6 +76,8 @@ class Watchdog:
         self._ended_at = ended_at
         self._stall_s = stall_s
         self._stop_s = stop_s
+        self._unheard_s = unheard_s
+        self._unheard_since: float | None = None
         self._loop: asyncio.AbstractEventLoop | None = None
         self._gone = threading.Event()
         self._behind_since: float | None = None
@@ -124,6 +134,7 @@ class Watchdog:
                         reach = await self._reach(stream)
                 except Unavailable as silence:
                     self.blind, self.trouble = True, str(silence)
+                    self._unheard_since = None
                     continue  # while the broker is away there is nothing to be late with
                 self.lags = self._unread(reach)
                 self._judge(sum(self.lags.values()), monotonic())
@@ -136,8 +147,14 @@ class Watchdog:
         self.silent_s = 0.0 if self._behind_since is None else max(0.0, now - max(self._behind_since, self._ended_at()))
         late = f"{lag} records are unread and no turn has ended for {self.silent_s:.0f} s"
         self.blind, self.trouble = False, late if self.silent_s > LATE_S else None
-        if self.silent_s > self._stall_s and not self._gone.is_set():
+        unheard_s = self._unheard_s()
+        self._unheard_since = (self._unheard_since or now) if unheard_s > UNHEARD_S else None
+        if self._gone.is_set():
+            return
+        if self.silent_s > self._stall_s:
             self._exit(late)
+        elif self._unheard_since is not None and now - self._unheard_since > self._stall_s:
+            self._exit(f"its group has not heard of this process for {unheard_s:.0f} s")
 
     async def _reach(self, stream: KafkaLog) -> Reach:
         places = [TopicPartition(topic, lane) for topic in self._topics for lane in self._lanes()]

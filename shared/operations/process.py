@@ -190,6 +190,7 @@ async def _subscribed(
         lanes=lambda: subscription.lanes,
         positions=lambda: worker.positions,
         ended_at=lambda: subscription.ended_at,
+        unheard_s=lambda: subscription.unheard_s,
         stall_s=settings.stall_s,
         stop_s=settings.stop_s,
     )

@@ -39,6 +39,7 @@ class Watched:
         self.bootstrap = bootstrap
         self.place = TopicPartition(topic, 0)
         self.handled = 0
+        self.unheard_s = 0.0
         self.dog = Harmless(
             bootstrap,
             [topic],
@@ -47,6 +48,7 @@ class Watched:
             ended_at=lambda: 0.0,
             stall_s=1.0,
             stop_s=15,
+            unheard_s=lambda: self.unheard_s,
         )
 
     async def write(self, *, in_transaction: bool) -> None:
@@ -122,3 +124,27 @@ async def test_a_client_that_is_thrown_away_before_its_first_step_harms_nobody(s
     await consumer.start()
     await within_patience(consumer.stop())
     assert [task.get_coro().__qualname__ for task in asyncio.all_tasks() if "aiokafka" in repr(task.get_coro())] == []
+
+
+async def test_a_process_that_its_group_has_not_heard_of_for_long_is_ended(watched: Watched) -> None:
+    """Nothing of its partitions is unread: another member has them, and this one does not know."""
+    watched.unheard_s = watchdogs.UNHEARD_S + 1
+    watched.dog.start()
+    await watched.eventually(lambda dog: dog.exited.is_set())
+    assert watched.dog.lag == 0
+
+
+def test_a_group_that_is_late_to_answer_is_waited_for() -> None:
+    """The watchdog's own clock: it counts from where it saw first, and anew when the group was heard."""
+    watched = Watched("", "watched")
+    watched.unheard_s = watchdogs.UNHEARD_S + 1
+    for now in (100.0, 101.0):
+        watched.dog._judge(0, now)
+    watched.unheard_s = 0.0
+    watched.dog._judge(0, 102.0)
+    watched.unheard_s = watchdogs.UNHEARD_S + 1
+    for now in (103.0, 104.0):
+        watched.dog._judge(0, now)
+    assert not watched.dog.exited.is_set()
+    watched.dog._judge(0, 105.0)
+    assert watched.dog.exited.is_set()
