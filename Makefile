@@ -31,18 +31,20 @@ test: $(INSTALLED) ## run every test
 chaos: $(INSTALLED) ## try the laws for long: a hundred kills, fifty broker kills, ten minutes of load (about an hour)
 	@$(BIN)/python -m pytest tests/laws --chaos --durations=0
 
-bench: $(INSTALLED) ## measure against others who do the same work (build/bench.json; about ten minutes)
+bench: $(INSTALLED) ## measure against others who do the same work (build/bench.json; about a quarter of an hour)
 	@$(BIN)/python -m benchmarks
 
-check: $(INSTALLED) ## style, types, architecture, generated documents
+check: $(INSTALLED) ## style, types, architecture, generated documents, a test for each rule
 	@$(BIN)/ruff check .
 	@$(BIN)/ruff format --check .
 	@$(BIN)/mypy
 	@$(BIN)/lint-imports
 	@$(BIN)/houfu contracts export --check
+	@$(BIN)/python -m tests.traceability --check
 
-docs: $(INSTALLED) ## write the generated documents: AsyncAPI, schemas, events
+docs: $(INSTALLED) ## write the generated documents: AsyncAPI, schemas, events, what the tests prove
 	@$(BIN)/houfu contracts export
+	@$(BIN)/python -m tests.traceability
 
 up: $(INSTALLED) ## start a system of your own in the background, with a clock you can move
 	@$(BIN)/houfu up --detach --clock movable

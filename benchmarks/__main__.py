@@ -7,15 +7,17 @@ import json
 import logging
 import tempfile
 from collections import defaultdict
+from collections.abc import Mapping, Sequence
 from pathlib import Path
 from typing import Annotated, Any
 
 import typer
 from rich.console import Console
 
-from benchmarks import billing_hop, curves, report, spring, where, whole_flow
+from benchmarks import billing_hop, curves, open_orders, report, spring, where, whole_flow
 from benchmarks.billing_hop import Round
 from benchmarks.machine import described
+from benchmarks.open_orders import FEW, MANY, Size
 from benchmarks.spring import Spring
 from benchmarks.stage import Stage
 
@@ -23,6 +25,9 @@ RESULTS = Path("build/bench.json")
 
 ORDERS = 40_000
 WARM = 4_000
+REPAYMENTS = 20_000
+CROWDED_REPAYMENTS = 4_000
+"""Of buyers with many open orders, each of which has to be handled before."""
 FLOW_ORDERS = 4_000
 CURVE_ORDERS = 20_000
 
@@ -37,13 +42,20 @@ def measure(
     only: Annotated[str, typer.Option(help="Contenders, separated by commas; all of them if empty.")] = "",
     quick: Annotated[bool, typer.Option(help="Few orders: to see that it works, not how fast.")] = False,
     flow: Annotated[bool, typer.Option(help="Also the whole flow over four services.")] = True,
+    repayments: Annotated[bool, typer.Option(help="Also repayments, and buyers with many open orders.")] = True,
     draw: Annotated[bool, typer.Option("--curves", help="Also the cost curves, as pictures in docs/.")] = False,
 ) -> None:
-    """Measure the billing hop against others who do the same work, and the whole flow."""
+    """Measure the billing hop against others who do the same work, repayments, and the whole flow."""
     less = QUICK if quick else 1
     logging.getLogger("aiokafka").setLevel(logging.CRITICAL)  # a topic that was just made has no leader for a moment
     found: dict[str, Any] = {"machine": described(), "orders": ORDERS // less}
     found["billing_hop"] = asyncio.run(_hop(set(filter(None, only.split(","))), rounds, less))
+    found["disturbed"] = found["billing_hop"].pop("disturbed")
+    if repayments:
+        console.print("Repayments, and buyers with many open orders ...")
+        found["open_orders"] = asyncio.run(_crowds(rounds, less))
+        found["repayments"] = open_orders.allocated(found["open_orders"])
+        found["disturbed"] += found["open_orders"].pop("disturbed")
     if flow:
         console.print("The whole flow ...")
         with tempfile.TemporaryDirectory(prefix="houfu-flow-") as directory:
@@ -53,7 +65,6 @@ def measure(
         found["curves"] = asyncio.run(curves.measured(CURVE_ORDERS // less, WARM // less))
         for picture in curves.drawn(found["curves"]):
             console.print(f"  {picture}")
-    found["disturbed"] = found["billing_hop"].pop("disturbed")
     RESULTS.parent.mkdir(exist_ok=True)
     RESULTS.write_text(json.dumps(found, indent=2) + "\n")
     report.show(console, found)
@@ -78,8 +89,20 @@ async def _hop(named: set[str], rounds: int, less: int) -> dict[str, Any]:
                 if beside is not None and name == chosen[-1].name:
                     note(spring.NAME, await asyncio.to_thread(beside.round, one.number, orders))
             console.print("Where the time goes ...")
-            shares = await where.shares(stage, Path(directory) / "samples.json", warm=warm, orders=orders)
+
+            async def read(argv: Sequence[str], env: Mapping[str, str]) -> None:
+                await stage.measure(argv, warm=warm, orders=orders, env=env)
+
+            shares = await where.shares(stage.billing.argv, Path(directory) / "samples.json", read)
     return billing_hop.summed_up(found) | {"shares": shares}
+
+
+async def _crowds(rounds: int, less: int) -> dict[str, Any]:
+    sizes = {FEW: Size.of(REPAYMENTS // less), MANY: Size.of(CROWDED_REPAYMENTS // less)}
+    with tempfile.TemporaryDirectory(prefix="houfu-crowds-") as directory:
+        return await open_orders.measured(
+            Path(directory), sizes, rounds, lambda name, one: console.print(report.line(name, one))
+        )
 
 
 if __name__ == "__main__":

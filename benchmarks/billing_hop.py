@@ -112,7 +112,7 @@ def summed_up(found: Mapping[str, Sequence[Round]]) -> dict[str, Any]:
     ]
     calm = {name: [one.result for one in rounds if not one.disturbance(fastest)] for name, rounds in found.items()}
     return {
-        **{name: round(median(one.orders_per_s for one in of), 1) for name, of in calm.items() if of},
+        **{name: round(median(one.per_s for one in of), 1) for name, of in calm.items() if of},
         "cpu_us": {
             name: {part: round(median(one.cpu_us[part] for one in of), 1) for part in of[0].cpu_us}
             for name, of in calm.items()

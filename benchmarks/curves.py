@@ -57,7 +57,7 @@ async def _point(stage: Stage, warm: int, orders: int, batch: int = 500, replica
     result = await stage.measure(
         stage.billing.argv, warm=warm, orders=orders, replicas=replicas, env=env, beside=beside
     )
-    return round(result.orders_per_s, 1)
+    return round(result.per_s, 1)
 
 
 def drawn(curves: Mapping[str, Mapping[Any, float]], folder: Path = PICTURES) -> list[Path]:

@@ -73,7 +73,7 @@ class Spring:
             raise Unequal(f"spring: {found['check']}")
         spent = {"service": found["cpu"]["peer"], "broker": found["cpu"]["broker"], "database": found["cpu"]["pg"]}
         return Result(
-            orders_per_s=float(found["per_s"]),
+            per_s=float(found["per_s"]),
             cpu_us={name: seconds / found["orders"] * 1e6 for name, seconds in spent.items()},
             memory_mb=float(found["VmRSS"]),
             others=max(0.0, found["cpu"]["others"]) / found["seconds"] / (os.cpu_count() or 1),

@@ -4,10 +4,10 @@ from __future__ import annotations
 
 import asyncio
 import json
+from collections.abc import Awaitable, Callable, Mapping, Sequence
 from pathlib import Path
 
 from benchmarks import sampled
-from benchmarks.stage import Stage
 
 __all__ = ["EXPLAINED", "shares"]
 
@@ -24,11 +24,14 @@ EXPLAINED = {
 """The steps in the order of a turn, and what is in each."""
 
 
-async def shares(stage: Stage, samples: Path, *, warm: int, orders: int) -> dict[str, float]:
-    """The share of the service's CPU, 0 to 1, by step, over a run under the sampler."""
-    python, _, *argv = stage.billing.argv
-    command = (python, "-m", sampled.__name__, *argv)
-    await stage.measure(command, warm=warm, orders=orders, env={sampled.FILE: str(samples)})
+Run = Callable[[Sequence[str], Mapping[str, str]], Awaitable[object]]
+"""Lets a command, with something more in its environment, do what is looked at."""
+
+
+async def shares(argv: Sequence[str], samples: Path, run: Run) -> dict[str, float]:
+    """The share of the service's CPU, 0 to 1, by step, over a run of ``argv`` under the sampler."""
+    python, _, *module = argv
+    await run((python, "-m", sampled.__name__, *module), {sampled.FILE: str(samples)})
     counts = json.loads(await asyncio.to_thread(samples.read_text, "utf-8"))
     total = sum(count for step, count in counts.items() if step in EXPLAINED)
     return {step: round(counts.get(step, 0) / total, 3) for step in EXPLAINED}

@@ -16,19 +16,17 @@ from datetime import UTC, datetime, timedelta
 from pathlib import Path
 from statistics import quantiles
 from typing import Any
-from uuid import uuid4
 
+from benchmarks.commands import addressed
 from benchmarks.meter import Meter
 from benchmarks.processes import running
 from services.checkout.rules.proof import PaymentProofs
 from services.checkout.rules.proof import Purchase as Proven
 from shared.contracts.clock import CLOCK_TOPIC
-from shared.contracts.envelope import Envelope
 from shared.contracts.message import Command
 from shared.drivers.kafka import KafkaLog
 from shared.drivers.topics import PARTITIONS
-from shared.engine.ports import Outgoing, TopicPartition
-from shared.kernel.partition import home_partition
+from shared.engine.ports import TopicPartition
 from shared.local.servers import Servers
 from shared.operations import deployment
 from shared.operations.embedded import Setup, plan_of, proof_secret
@@ -65,7 +63,7 @@ class Flow:
     async def write(self, commands: Sequence[Command], now: datetime) -> None:
         """Append commands as their senders would, in this order."""
         for start in range(0, len(commands), AT_ONCE):
-            await self._log.publish([_addressed(one, now) for one in commands[start : start + AT_ONCE]])
+            await self._log.publish([addressed(one, now) for one in commands[start : start + AT_ONCE]])
 
     async def records(self) -> int:
         """How many records stand on all topics."""
@@ -143,13 +141,6 @@ async def _latencies(flow: Flow, scenes: Sequence[Scene], per_s: float) -> dict[
     took_ms = [(moved[buyer] - placed[buyer]) / timedelta(milliseconds=1) for buyer in buyers]
     cuts = quantiles(took_ms, n=100)
     return {"orders_per_s": round(per_s, 1), "p50_ms": round(cuts[49], 1), "p99_ms": round(cuts[98], 1)}
-
-
-def _addressed(command: Command, now: datetime) -> Outgoing:
-    message_id, subject = str(uuid4()), str(getattr(command, command.SUBJECT))
-    envelope = Envelope(message_id, command.TYPE, "/benchmark", now, subject, command.key, message_id)
-    lane = home_partition(command.key, PARTITIONS)
-    return Outgoing(command.topic(), lane, command.key, envelope.headers(), command.to_json())
 
 
 @asynccontextmanager

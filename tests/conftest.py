@@ -24,6 +24,7 @@ def pytest_addoption(parser: pytest.Parser) -> None:
     where = "where Kafka and PostgreSQL run (auto: in containers if an engine answers, else embedded)"
     parser.addoption("--servers", choices=CHOICES, default="auto", help=where)
     parser.addoption("--chaos", action="store_true", help="try the laws for long: a hundred kills, ten minutes of load")
+    parser.addoption("--lives", type=int, default=1000, help="how many lives of a buyer billing is tried on")
 
 
 def pytest_collection_modifyitems(items: list[pytest.Item]) -> None:

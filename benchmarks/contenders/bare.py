@@ -94,14 +94,14 @@ def open_plan(batch: Batch, owed: dict[str, tuple[int, int]], record: Any, heade
     version, principal = owed.get(buyer, (0, 0))
     version, principal = owed[buyer] = version + 1, principal + amount
     autopay = {"enabled": True, "instrument": order["instrument"], "blocked": False, "told_by": ()}
-    batch.books[buyer] = (buyer, currency, version, principal, autopay, ())
+    batch.books[buyer] = (buyer, currency, version, principal, autopay, (), 0)
     part = {
         "seq": 1, "bill_id": bill_id, "principal": amount, "fee": 0, "paid": 0, "fee_paid": 0, "refunded": 0,
-        "charged_off": 0, "paused": 0,
+        "charged_off": 0, "fee_charged_off": 0, "paused": 0,
     }  # fmt: skip
     batch.plans.append(
         (buyer, order_id, merchant, "OPEN", product, currency, accepted_on, amount, (part,), terms["refund_policy"], (),
-         None, 0, ())
+         None, 0, 0, ())
     )  # fmt: skip
     line = {
         "order_id": order_id, "merchant_id": merchant, "seq": 1, "due_on": due_on, "due_version": 1, "paused_dpd": None,
@@ -110,12 +110,13 @@ def open_plan(batch: Batch, owed: dict[str, tuple[int, int]], record: Any, heade
     tiers = [{"below": None, **tier} for tier in late_fee["tiers"]]
     kept = {"late_fee": {**late_fee, "tiers": tiers}, "extension": terms["extension"], "dunning": terms["dunning"]}
     batch.bills.append(
-        (buyer, bill_id, product, "ISSUED", currency, due_on, 1, (line,), kept, None, (), 0, 0, "NONE", None)
-    )
+        (buyer, bill_id, product, "ISSUED", currency, due_on, 1, (line,), kept, amount, 0, (), None, False, None, (), 0,
+         0, "NONE", None)
+    )  # fmt: skip
     for n, account, debit, credit in ((0, "1100", amount, 0), (1, "2000", 0, amount)):
         batch.postings.append(
-            (buyer, ce_id, n, now, account, debit, credit, currency, order_id, None, merchant)
-        )  # fmt: skip
+            (buyer, ce_id, n, now, "PLAN_OPENED", account, debit, credit, currency, order_id, None, merchant)
+        )
     due = {"buyer_id": buyer, "bill_id": bill_id, "order_ids": (order_id,)}
     collected, step = terms["dunning"]["collect_days"][0], terms["dunning"]["step_days"][0]
     correlation = headers["ce_correlationid"]
@@ -143,14 +144,14 @@ def open_plan(batch: Batch, owed: dict[str, tuple[int, int]], record: Any, heade
         "amount_due": amount, "paused": 0,
     }  # fmt: skip
     outgoing = batch.outgoing[lane]
-    for index, kind, subject, body in (
+    for index, wire_type, subject, body in (
         (0, b"houfu.billing.plan_opened.v1", order_id, opened),
         (1, b"houfu.billing.bill_issued.v1", bill_id, billed),
     ):
         said = [
             *ALWAYS,
             ("ce_id", derived_id("/houfu/billing", ce_id, index).encode()),
-            ("ce_type", kind),
+            ("ce_type", wire_type),
             ("ce_time", ce_time),
             ("ce_subject", subject.encode()),
             ("ce_partitionkey", record.key),

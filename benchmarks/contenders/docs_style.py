@@ -8,6 +8,8 @@ from __future__ import annotations
 
 import asyncio
 import os
+from collections.abc import Sequence
+from dataclasses import astuple
 from datetime import datetime
 from typing import Any
 
@@ -17,7 +19,7 @@ from faststream.kafka import KafkaBroker, KafkaMessage
 from pydantic import TypeAdapter
 
 from services.billing.rules import facts, ledger, schedule, timetable
-from services.billing.state import Autopay, Bill, Book, Plan
+from services.billing.state import Autopay, Bill, Book, Plan, Posting
 from shared.contracts.checkout import OrderAccepted
 from shared.contracts.message import Event
 from shared.engine.vocabulary import Cause, Deadline
@@ -69,7 +71,8 @@ async def on_order_accepted(accepted: OrderAccepted, message: KafkaMessage) -> N
 async def open_plan(connection: Any, accepted: OrderAccepted, ce_id: str, now: datetime) -> list[Event]:
     """Rows, postings and deadlines of a plan; returns the events that tell of it."""
     accepted_on = calendar.date(accepted.accepted_at)
-    plan, bill = schedule.opened_plan(accepted, accepted_on), schedule.first_bill(accepted, accepted_on)
+    plan = schedule.opened_plan(accepted, accepted_on, {})
+    [bill] = schedule.bills_holding(plan, accepted, {})
     autopay = Autopay(instrument=accepted.instrument)
     await connection.execute(NEW_BOOK, accepted.buyer_id, accepted.currency, json_of(autopay))
     version, owed = await connection.fetchrow(LOCKED_BOOK, accepted.buyer_id)
@@ -77,9 +80,8 @@ async def open_plan(connection: Any, accepted: OrderAccepted, ce_id: str, now: d
     await connection.execute(OWING, book.buyer_id, book.version, book.outstanding_principal)
     await connection.execute(NEW_PLAN, *plan_values(plan))
     await connection.execute(NEW_BILL, *bill_values(bill))
-    for one in ledger.plan_opened(plan, Cause(ce_id), now):
-        values = (one.buyer_id, one.cause_id, one.n, one.posted_at, one.account, one.debit, one.credit, one.currency)
-        await connection.execute(NEW_POSTING, *values, one.order_id, one.merchant_id)
+    postings = ledger.post(plan.buyer_id, plan.currency, ledger.plan_opened(plan), Cause(ce_id), now)
+    await connection.execute(NEW_POSTINGS, *posting_values(postings))
     for deadline in timetable.arm_set(bill, now, calendar):
         await connection.execute(NEW_DEADLINE, *deadline_values(deadline, ce_id, now))
     return [facts.plan_opened(plan, {bill.bill_id: bill}, book), facts.bill_issued(bill, {plan.order_id: plan})]
@@ -92,7 +94,12 @@ def plan_values(plan: Plan) -> tuple[Any, ...]:
 
 def bill_values(bill: Bill) -> tuple[Any, ...]:
     named = (bill.buyer_id, bill.bill_id, bill.kind, bill.status, bill.currency, bill.due_on, bill.due_version)
-    return (*named, json_of(bill.lines), json_of(bill.terms))
+    return (*named, json_of(bill.lines), json_of(bill.terms), bill.billed)
+
+
+def posting_values(postings: Sequence[Posting]) -> list[tuple[Any, ...]]:
+    """By column: one statement for all of them, since the journal takes only what sums to zero."""
+    return list(zip(*map(astuple, postings), strict=True))
 
 
 def deadline_values(deadline: Deadline, ce_id: str, now: datetime) -> tuple[Any, ...]:
@@ -122,14 +129,16 @@ VALUES ($1, $2, $3, $4, $5, $6, $7, $8, $9, $10, '[]')
 """
 
 NEW_BILL = """
-INSERT INTO bill (buyer_id, bill_id, kind, status, currency, due_on, due_version, lines, terms, tried, last_step,
-                  max_dpd, stage)
-VALUES ($1, $2, $3, $4, $5, $6, $7, $8, $9, '[]', 0, 0, 'NONE')
+INSERT INTO bill (buyer_id, bill_id, kind, status, currency, due_on, due_version, lines, terms, billed, tried,
+                  last_step, max_dpd, stage)
+VALUES ($1, $2, $3, $4, $5, $6, $7, $8, $9, $10, '[]', 0, 0, 'NONE')
 """
 
-NEW_POSTING = """
-INSERT INTO journal (buyer_id, cause_id, n, posted_at, account, debit, credit, currency, order_id, merchant_id)
-VALUES ($1, $2, $3, $4, $5, $6, $7, $8, $9, $10)
+NEW_POSTINGS = """
+INSERT INTO journal (buyer_id, cause_id, n, posted_at, fact, account, debit, credit, currency, order_id, bill_id,
+                     merchant_id)
+SELECT * FROM unnest($1::text[], $2::text[], $3::bigint[], $4::timestamptz[], $5::text[], $6::text[], $7::bigint[],
+                     $8::bigint[], $9::text[], $10::text[], $11::text[], $12::text[])
 """
 
 NEW_DEADLINE = """

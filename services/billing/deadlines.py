@@ -1,7 +1,7 @@
 """What billing tells itself to do later (H-7): each class is one kind of deadline, armed once per subject.
 
 Deadlines name the orders or bills they concern, so that these rows are found without looking at another row first:
-the lines of a bill never change once it is issued.
+the lines of a bill never change once it is issued, and a statement is armed anew with each line it gets.
 """
 
 from __future__ import annotations
@@ -12,11 +12,30 @@ from typing import Literal
 
 from shared.engine.vocabulary import Due
 
-__all__ = ["Ask", "Collect", "DaysLeft", "DueSoon", "PauseEnd", "Step"]
+__all__ = [
+    "Ask",
+    "Collect",
+    "DaysLeft",
+    "DueSoon",
+    "ExtensionEnd",
+    "PauseEnd",
+    "ReinstateDebt",
+    "StatementCut",
+    "Step",
+]
 
 
 DaysLeft = Literal[3, 1, 0]
 """How long before the due date a buyer is reminded."""
+
+
+@dataclass(frozen=True, slots=True)
+class StatementCut(Due, subject="bill_id"):
+    """The month is over: what stands on its statement is fixed and payable (B-P2)."""
+
+    buyer_id: str
+    bill_id: str
+    order_ids: tuple[str, ...]
 
 
 @dataclass(frozen=True, slots=True)
@@ -69,3 +88,26 @@ class PauseEnd(Due, subject="ref"):
     buyer_id: str
     ref: str
     order_id: str
+
+
+@dataclass(frozen=True, slots=True)
+class ExtensionEnd(Due, subject="extension_id"):
+    """Nobody has decided on a later due date in time: the wish lapses (B-E)."""
+
+    buyer_id: str
+    extension_id: str
+    bill_id: str
+
+
+@dataclass(frozen=True, slots=True)
+class ReinstateDebt(Due, subject="reversal_id"):
+    """A repayment was reversed: what it had paid is owed again, at once (B-C7).
+
+    The report names the repayment only; this one names the orders and bills it had paid, closed ones too.
+    """
+
+    buyer_id: str
+    reversal_id: str
+    repayment_id: str
+    order_ids: tuple[str, ...]
+    bill_ids: tuple[str, ...]

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from shared.contracts.billing import (
     AutopayChanged,
+    BillChargedOff,
     BillDueSoon,
     BillIssued,
     BillPaid,
@@ -15,11 +16,19 @@ from shared.contracts.billing import (
     CollectionRequested,
     CommandRejected,
     DelinquencyChanged,
+    ExtensionDecided,
+    ExtensionRequested,
+    FeeReversed,
+    LateFeeAssessed,
+    LateFeeWithheld,
     OverpaymentDetected,
     PlanOpened,
+    PlanReopened,
     PlanSettled,
     RefundAllocated,
+    RefundSimulated,
     RepaymentAllocated,
+    RepaymentReversed,
 )
 from shared.engine.service import Service
 
@@ -30,6 +39,7 @@ billing = Service(
     rejected=CommandRejected,
     emits=(
         AutopayChanged,
+        BillChargedOff,
         BillDueSoon,
         BillIssued,
         BillPaid,
@@ -40,10 +50,18 @@ billing = Service(
         CollectionPending,
         CollectionRequested,
         DelinquencyChanged,
+        ExtensionDecided,
+        ExtensionRequested,
+        FeeReversed,
+        LateFeeAssessed,
+        LateFeeWithheld,
         OverpaymentDetected,
         PlanOpened,
+        PlanReopened,
         PlanSettled,
         RefundAllocated,
+        RefundSimulated,
         RepaymentAllocated,
+        RepaymentReversed,
     ),
 )

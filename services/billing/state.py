@@ -1,8 +1,10 @@
 """The rows billing keeps, the machines they move through, and the entries of its journal.
 
 The spec's *book* is spread over rows: a small header with the totals, and a row for each plan, bill, repayment and
-refund, so that a message rewrites only what it changes. States that belong to statements, write-offs and reversals are
-named here already; the triggers that lead there join the machines together with their messages.
+refund, so that a message rewrites only what it changes.
+
+The triggers in the machines are messages by their class and deadlines by their kind; SUCCEEDED is the end of a
+repayment, the other outcomes are those a provider reports.
 """
 
 from __future__ import annotations
@@ -11,15 +13,16 @@ from collections.abc import Mapping
 from dataclasses import dataclass, replace
 from datetime import date, datetime
 from enum import StrEnum
-from typing import Literal, get_args
+from typing import Annotated, Literal, get_args
 
 from shared.contracts.billing import BillKind, RefundCause, Stage
 from shared.contracts.fields import Instrument, Product
-from shared.contracts.policy import DunningTerms, ExtensionTerms, LateFeeTerms, RefundPolicy
-from shared.engine.vocabulary import Entry, Live, Row
+from shared.contracts.policy import Approver, DunningTerms, ExtensionTerms, LateFeeTerms, RefundPolicy
+from shared.engine.vocabulary import Entry, Live, Recurring, Row
 
 __all__ = [
     "BILL_MACHINE",
+    "EXTENSION_MACHINE",
     "PLAN_MACHINE",
     "REPAYMENT_MACHINE",
     "STAGES",
@@ -32,8 +35,14 @@ __all__ = [
     "Book",
     "Component",
     "Evidence",
+    "Extension",
+    "ExtensionStatus",
+    "FeeBase",
+    "FeePayment",
     "InFlight",
     "Instalment",
+    "JournalFact",
+    "LateFee",
     "LedgerAccount",
     "Line",
     "Pause",
@@ -46,6 +55,7 @@ __all__ = [
     "Reminder",
     "Repayment",
     "RepaymentStatus",
+    "Reversal",
 ]
 
 Component = Literal["LATE_FEE", "FEE", "PRINCIPAL"]
@@ -103,9 +113,11 @@ class Book(Row, table="book", owner="buyer_id", unknown="UNKNOWN_ACCOUNT"):
     version: int = 0
     """Raised by one with every message that changes ``outstanding_principal``."""
     outstanding_principal: int = 0
-    """Unpaid principal of all plans, in minor units; what checkout calls used."""
+    """Unpaid principal of all plans in minor units, charged off or not; what checkout calls used."""
     autopay: Autopay = Autopay()
     overdue: tuple[BillStage, ...] = ()
+    overpayments: int = 0
+    """How often money came in that nobody owed; numbers the overpayments, so that none of them shares an id."""
 
     @property
     def stage(self) -> Stage:
@@ -137,18 +149,33 @@ class PlanStatus(StrEnum):
 
 
 _P = PlanStatus
-_PAUSES = ("ReturnOpened", "ReturnClosed", "PAUSE_END")
+_PAUSES = ("ReturnOpened", "ReturnClosed", "AppealOpened", "AppealDecided", "PAUSE_END")
+_MONEY = ("SUCCEEDED", "RecordExternalPayment")
+_FEES_BACK = ("WaiveFee", "AppealDecided")
+"""What was paid of a late fee that is taken back pays something else."""
 
 PLAN_MACHINE: Mapping[PlanStatus, Mapping[str, tuple[PlanStatus, ...]]] = {
     _P.OPEN: {
-        "SUCCEEDED": (_P.OPEN, _P.SETTLED),
-        "RefundApproved": (_P.OPEN, _P.SETTLED),
+        "RepayBill": (_P.OPEN,),
         **dict.fromkeys(_PAUSES, (_P.OPEN,)),
+        **dict.fromkeys((*_MONEY, *_FEES_BACK, "RefundApproved"), (_P.OPEN, _P.SETTLED, _P.CHARGED_OFF)),
+        **dict.fromkeys(("ChargeOffBill", "STEP"), (_P.OPEN, _P.SETTLED, _P.CHARGED_OFF)),
+        "REINSTATE_DEBT": (_P.OPEN,),
     },
-    _P.SETTLED: {"RefundApproved": (_P.SETTLED,), **dict.fromkeys(_PAUSES, (_P.SETTLED,))},
-    _P.CHARGED_OFF: {},
+    _P.SETTLED: {
+        "RefundApproved": (_P.SETTLED,),
+        "REINSTATE_DEBT": (_P.OPEN,),
+        **dict.fromkeys(_PAUSES, (_P.SETTLED,)),
+    },
+    _P.CHARGED_OFF: {
+        "RepayBill": (_P.CHARGED_OFF,),
+        **dict.fromkeys(_PAUSES, (_P.CHARGED_OFF,)),
+        **dict.fromkeys((*_MONEY, *_FEES_BACK, "RefundApproved"), (_P.CHARGED_OFF, _P.SETTLED)),
+        "REINSTATE_DEBT": (_P.OPEN,),
+    },
 }
-"""SUCCEEDED is the end of a repayment. On a settled plan nothing is left to pause, and refunds are cash alone."""
+"""On a settled plan nothing is left to pause, and refunds are cash alone. One of which fees alone were left is settled
+when they are written off."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -163,21 +190,29 @@ class Instalment:
     fee_paid: int = 0
     refunded: int = 0
     charged_off: int = 0
+    """Principal written off and not recovered; it can still be paid."""
+    fee_charged_off: int = 0
+    """Fee written off; it is forgiven."""
     paused: int = 0
 
     @property
     def outstanding(self) -> int:
-        """Unpaid principal."""
+        """Unpaid principal that is not written off."""
         return self.principal - self.paid - self.refunded - self.charged_off
 
     @property
+    def owed(self) -> int:
+        """Unpaid principal, written off or not."""
+        return self.outstanding + self.charged_off
+
+    @property
     def unpaid_fee(self) -> int:
-        return self.fee - self.fee_paid
+        return self.fee - self.fee_paid - self.fee_charged_off
 
     @property
     def unpaid(self) -> int:
-        """Everything the instalment still costs: principal and fee."""
-        return self.outstanding + self.unpaid_fee
+        """Everything the instalment still costs: principal, written off or not, and fee."""
+        return self.owed + self.unpaid_fee
 
     @property
     def due_part(self) -> int:
@@ -195,6 +230,8 @@ class Payment:
     paid_on: date
     principal: int
     refundable: int
+    reversed: int = 0
+    """What the bank took back of this principal (B-C7)."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -207,16 +244,16 @@ class PausedShare:
 
 @dataclass(frozen=True, slots=True)
 class Pause:
-    """A share of an order kept out of collection and dunning while a return case is open (B-H).
+    """A share of an order kept out of collection and dunning while a return or an appeal is open (B-H).
 
     It runs while it holds ``shares``. Afterwards it stays, for the events it has heard of and for the days it took of
     the order's allowance. A case that an appeal opens again has another one.
     """
 
     ref: str
-    """The case it waits for."""
+    """The case or appeal it waits for."""
     heard: tuple[str, ...]
-    """Ids of the events that opened and closed the case: read once more, none of them pauses or resumes again."""
+    """Ids of the events that opened and closed it: read once more, none of them pauses or resumes again."""
     opened_on: date
     until: datetime | None
     """When it ends at the latest; None where nothing was left to pause."""
@@ -251,8 +288,14 @@ class Plan(
     settled_on: date | None = None
     refunded_total: int = 0
     """What refunds gave back so far, as less debt or in cash; principal - this is the rest of the order (B-R4)."""
+    reinstated: int = 0
+    """Principal that reversed repayments brought back, on instalments of its own: not the order's price (B-C7)."""
     pauses: tuple[Pause, ...] = ()
     """In the order in which their cases were opened."""
+
+    def with_instalment(self, one: Instalment) -> Plan:
+        """The plan with this instalment in place of that of its ``seq``."""
+        return replace(self, instalments=tuple(one if known.seq == one.seq else known for known in self.instalments))
 
     @property
     def fee(self) -> int:
@@ -261,8 +304,8 @@ class Plan(
 
     @property
     def paid(self) -> int:
-        """Principal paid so far."""
-        return sum(one.paid for one in self.instalments)
+        """Principal paid so far, less what a bank took back; below 0 where that had been overpaid and was returned."""
+        return sum(one.paid for one in self.instalments) - self.reinstated
 
     @property
     def refunded(self) -> int:
@@ -270,7 +313,18 @@ class Plan(
         return sum(one.refunded for one in self.instalments)
 
     @property
+    def outstanding(self) -> int:
+        """Unpaid principal that is not written off."""
+        return sum(one.outstanding for one in self.instalments)
+
+    @property
+    def owed(self) -> int:
+        """Unpaid principal, written off or not."""
+        return sum(one.owed for one in self.instalments)
+
+    @property
     def unpaid(self) -> int:
+        """Everything the order still costs: principal, written off or not, and fees."""
         return sum(one.unpaid for one in self.instalments)
 
 
@@ -289,30 +343,40 @@ class BillStatus(StrEnum):
 
 
 _B = BillStatus
+_EXTENSIONS = ("RequestExtension", "DecideExtension", "EXTENSION_END")
+
+
+def _open(status: BillStatus) -> dict[str, tuple[BillStatus, ...]]:
+    """What both kinds of an open bill know alike."""
+    return {
+        **dict.fromkeys(("DUE_SOON", "COLLECT", "RepayBill", *_PAUSES), (status,)),
+        **dict.fromkeys(_MONEY, (status, _B.PAID)),
+        **dict.fromkeys((*_FEES_BACK, "RefundApproved"), (status, _B.PAID, _B.VOIDED)),
+        **dict.fromkeys(_EXTENSIONS, (status, _B.ISSUED)),
+    }
+
 
 BILL_MACHINE: Mapping[BillStatus, Mapping[str, tuple[BillStatus, ...]]] = {
-    _B.SCHEDULED: {},
-    _B.ISSUED: {
-        "DUE_SOON": (_B.ISSUED,),
-        "COLLECT": (_B.ISSUED,),
-        "STEP": (_B.OVERDUE,),
-        "SUCCEEDED": (_B.ISSUED, _B.PAID),
-        "RefundApproved": (_B.ISSUED, _B.PAID, _B.VOIDED),
-        **dict.fromkeys(_PAUSES, (_B.ISSUED,)),
+    _B.SCHEDULED: {
+        **dict.fromkeys(("OrderAccepted", "SUCCEEDED", "RefundApproved", *_PAUSES), (_B.SCHEDULED,)),
+        "STATEMENT_CUT": (_B.ISSUED, _B.VOIDED),
     },
+    _B.ISSUED: {**_open(_B.ISSUED), "STEP": (_B.OVERDUE,)},
     _B.OVERDUE: {
-        "DUE_SOON": (_B.OVERDUE,),
-        "COLLECT": (_B.OVERDUE,),
-        "STEP": (_B.OVERDUE,),
-        "SUCCEEDED": (_B.OVERDUE, _B.PAID),
-        "RefundApproved": (_B.OVERDUE, _B.PAID, _B.VOIDED),
-        **dict.fromkeys(_PAUSES, (_B.OVERDUE,)),
+        **_open(_B.OVERDUE),
+        "STEP": (_B.OVERDUE, _B.CHARGED_OFF, _B.PAID, _B.VOIDED),
+        "ChargeOffBill": (_B.CHARGED_OFF, _B.PAID, _B.VOIDED),
     },
-    _B.PAID: {},
-    _B.VOIDED: {},
-    _B.CHARGED_OFF: {},
+    _B.PAID: {"WaiveFee": (_B.PAID,)},
+    _B.VOIDED: {"WaiveFee": (_B.VOIDED,)},
+    _B.CHARGED_OFF: {
+        "RepayBill": (_B.CHARGED_OFF,),
+        **dict.fromkeys((*_FEES_BACK, *_MONEY), (_B.CHARGED_OFF, _B.PAID)),
+        "RefundApproved": (_B.CHARGED_OFF, _B.PAID, _B.VOIDED),
+    },
 }
-"""SUCCEEDED is the end of a repayment that pays on the bill."""
+"""A statement on which nothing is left when it is cut goes, without having been issued (VOIDED and no event); a bill on
+which fees alone were left goes when they are written off."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -343,7 +407,65 @@ class InFlight:
 
     repayment_id: str
     amount: int
+    """What of it would be paid on the bill, in minor units."""
     requested_at: datetime
+
+
+@dataclass(frozen=True, slots=True)
+class FeeBase:
+    """What one order contributed to a late fee, in minor units of past-due principal (B-F1)."""
+
+    order_id: str
+    amount: int
+    paused: int = 0
+    """Its paused share at that time; a refund takes this first (B-F7)."""
+
+
+@dataclass(frozen=True, slots=True)
+class FeePayment:
+    """What one repayment paid of a late fee."""
+
+    repayment_id: str
+    instrument: Instrument
+    paid_on: date
+    amount: int
+
+
+@dataclass(frozen=True, slots=True)
+class LateFee:
+    """A late fee of a bill (B-F). Amount = paid + reversed + charged off + reinstated + unpaid."""
+
+    fee_id: str
+    amount: int
+    dpd: int
+    """The day past due on which it fell."""
+    assessed_at: datetime
+    base: tuple[FeeBase, ...]
+    reversed: int = 0
+    charged_off: int = 0
+    reinstated: int = 0
+    """What had been paid of it until a bank took it back: it is owed on another bill now, as a fee (B-C7)."""
+    paid_by: tuple[FeePayment, ...] = ()
+    appeals: tuple[str, ...] = ()
+    """Appeals that were decided on it: told once more, none of them takes it back again."""
+
+    @property
+    def live(self) -> int:
+        """What stands of it, paid or not."""
+        return self.amount - self.reversed - self.charged_off
+
+    @property
+    def paid(self) -> int:
+        return sum(one.amount for one in self.paid_by)
+
+    @property
+    def unpaid(self) -> int:
+        return self.revocable - self.paid
+
+    @property
+    def revocable(self) -> int:
+        """What of it can still be taken back here."""
+        return self.live - self.reinstated
 
 
 @dataclass(frozen=True, slots=True)
@@ -355,7 +477,10 @@ class Bill(
     unknown="UNKNOWN_BILL",
     live=Live.when("status", _B.SCHEDULED, _B.ISSUED, _B.OVERDUE, _B.CHARGED_OFF),
 ):
-    """What falls due together. Amounts stand on the plans; a bill knows when, and what was tried so far."""
+    """What falls due together. What its lines cost stands on the plans; a bill knows when, and its late fees.
+
+    A line whose plan is not among the buyer's live ones costs nothing any more.
+    """
 
     buyer_id: str
     bill_id: str
@@ -365,7 +490,15 @@ class Bill(
     due_on: date
     due_version: int
     lines: tuple[Line, ...]
-    terms: BillTerms
+    terms: Annotated[BillTerms, Recurring]
+    billed: int
+    """Principal of its lines when they were attached."""
+    refunded: int = 0
+    """What refunds took of it; billed - this is what its late fees are capped by (B-F3)."""
+    late_fees: tuple[LateFee, ...] = ()
+    statement_on: date | None = None
+    extended: bool = False
+    """Whether a later due date was granted; none is a second time (B-E)."""
     in_flight: InFlight | None = None
     tried: tuple[str, ...] = ()
     """Collection attempts made, as ``due_version:offset``; none is made twice (B-C2)."""
@@ -374,6 +507,16 @@ class Bill(
     max_dpd: int = 0
     stage: Stage = "NONE"
     paid_on: date | None = None
+    """When the last repayment that paid on it was requested; None while nothing was paid."""
+
+    @property
+    def order_ids(self) -> tuple[str, ...]:
+        """The orders on it, each once."""
+        return tuple(dict.fromkeys(line.order_id for line in self.lines))
+
+    @property
+    def unpaid_late_fees(self) -> int:
+        return sum(fee.unpaid for fee in self.late_fees)
 
     @property
     def attempts(self) -> int:
@@ -391,7 +534,7 @@ class Reminder:
 
 @dataclass(frozen=True, slots=True)
 class Evidence(Row, table="evidence", owner="buyer_id", id="bill_id"):
-    """Proof that the buyer was reminded of a bill, by due date: what a late fee will have to rest on (B-F5).
+    """Proof that the buyer was reminded of a bill, by due date: what a late fee rests on (B-F5).
 
     A row beside the bill, so that proof is kept whether or not the bill has been heard of yet.
     """
@@ -399,6 +542,52 @@ class Evidence(Row, table="evidence", owner="buyer_id", id="bill_id"):
     buyer_id: str
     bill_id: str
     reminders: tuple[Reminder, ...]
+
+
+# -- extensions --------------------------------------------------------------------------------------------------------
+
+
+class ExtensionStatus(StrEnum):
+    """What became of the wish for a later due date."""
+
+    REQUESTED = "REQUESTED"
+    GRANTED = "GRANTED"
+    DECLINED = "DECLINED"
+    LAPSED = "LAPSED"
+
+
+_E = ExtensionStatus
+
+EXTENSION_MACHINE: Mapping[ExtensionStatus, Mapping[str, tuple[ExtensionStatus, ...]]] = {
+    _E.REQUESTED: {"DecideExtension": (_E.GRANTED, _E.DECLINED), "EXTENSION_END": (_E.LAPSED,)},
+    _E.GRANTED: {},
+    _E.DECLINED: {},
+    _E.LAPSED: {},
+}
+
+
+@dataclass(frozen=True, slots=True)
+class Extension(
+    Row,
+    table="extension",
+    owner="buyer_id",
+    id="extension_id",
+    unknown="UNKNOWN_EXTENSION",
+    live=Live.when("status", _E.REQUESTED),
+):
+    """A later due date that a buyer asked for (B-E)."""
+
+    buyer_id: str
+    extension_id: str
+    bill_id: str
+    status: ExtensionStatus
+    days: int
+    fee: int
+    approver: Approver
+    until: datetime
+    """When it lapses unless it is decided."""
+    content: str
+    """Digest of the request, by which its repetition is known (H-3)."""
 
 
 # -- repayments --------------------------------------------------------------------------------------------------------
@@ -429,7 +618,7 @@ REPAYMENT_MACHINE: Mapping[RepaymentStatus, Mapping[str, tuple[RepaymentStatus, 
     _R.PENDING: {**_OPEN, "ASK": (_R.PENDING,)},
     _R.UNKNOWN: {**_OPEN, "ASK": (_R.UNKNOWN,)},
     _R.FAILED: {"SUCCEEDED": (_R.SUCCEEDED,)},
-    _R.SUCCEEDED: {},
+    _R.SUCCEEDED: {"ReportCollectionReversal": (_R.SUCCEEDED, _R.REVERSED)},
     _R.REVERSED: {},
 }
 """The triggers of a ReportCollection are the outcomes it reports. After a failure only the late truth is news."""
@@ -437,13 +626,17 @@ REPAYMENT_MACHINE: Mapping[RepaymentStatus, Mapping[str, tuple[RepaymentStatus, 
 
 @dataclass(frozen=True, slots=True)
 class Allocation:
-    """A part of a repayment and what it paid for (B-A1)."""
+    """A part of a repayment and what it paid for (B-A1). A late fee stands under the first line of its bill."""
 
     order_id: str
     seq: int
     bill_id: str
     component: Component
     amount: int
+    fee_id: str | None = None
+    """The late fee, if it is one."""
+    recovers: int = 0
+    """How much of the principal had been charged off."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -455,26 +648,52 @@ class Repayment(
     unknown="UNKNOWN_REPAYMENT",
     live=Live.when("status", _R.REQUESTED, _R.PENDING, _R.UNKNOWN),
 ):
-    """Money asked from the buyer through a provider. Its target is one bill, or one order (``bill_id`` is None)."""
+    """Money from the buyer: asked for through a provider, or paid outside and recorded by the merchant (EXTERNAL).
+
+    Its target is one bill, or one order (``bill_id`` is None).
+    """
 
     buyer_id: str
     repayment_id: str
     status: RepaymentStatus
-    mode: Literal["MANUAL", "AUTO"]
+    mode: Literal["MANUAL", "AUTO", "EXTERNAL"]
     bill_id: str | None
     order_id: str | None
     amount: int
     currency: str
     instrument: Instrument
     requested_at: datetime
+    order_ids: tuple[str, ...]
+    bill_ids: tuple[str, ...]
+    """What it was meant for when it was asked for: the bill's orders and the bill, or the order and its bills."""
+    waive_fee_ids: tuple[str, ...] = ()
+    """Late fees that its success takes back: prompt payment (B-F6)."""
     content: str = ""
     """Digest of the request, by which its repetition is known (H-3); empty where no command asked."""
     asks: int = 0
     """How often the provider was asked (B-C4)."""
     allocations: tuple[Allocation, ...] = ()
     overpaid: int = 0
+    reversed: int = 0
+    """What the bank took back so far (B-C7)."""
     provider_ref: str | None = None
-    """The provider's own reference of the outcome: the evidence behind the journal."""
+    """The provider's own reference of the outcome, or the merchant's proof: the evidence behind the journal."""
+
+
+@dataclass(frozen=True, slots=True)
+class Reversal(Row, table="reversal", owner="buyer_id", id="reversal_id", unknown="UNKNOWN_REVERSAL"):
+    """Money of a repayment that a bank took back, and what of it was undone (B-C7)."""
+
+    buyer_id: str
+    reversal_id: str
+    repayment_id: str
+    currency: str
+    amount: int
+    reason: str
+    undone: tuple[Allocation, ...]
+    """In the order in which it was undone: what was overpaid as principal, then the allocations, the last first."""
+    content: str
+    """Digest of the report, by which its repetition is known (H-3)."""
 
 
 # -- refunds -----------------------------------------------------------------------------------------------------------
@@ -526,6 +745,20 @@ class LedgerAccount(StrEnum):
     CREDIT_LOSS = "5000"
 
 
+JournalFact = Literal[
+    "PLAN_OPENED",
+    "LATE_FEE_ASSESSED",
+    "EXTENSION_GRANTED",
+    "REPAYMENT",
+    "REPAYMENT_REVERSED",
+    "FEE_REVERSED",
+    "REFUND",
+    "PAYOUT",
+    "CHARGE_OFF",
+]
+"""What happened, for the reader of the journal."""
+
+
 @dataclass(frozen=True, slots=True)
 class Posting(Entry, table="journal", owner="buyer_id"):
     """One line of the journal: a debit or a credit, in minor units. Those of one cause sum to zero (I-1)."""
@@ -535,6 +768,7 @@ class Posting(Entry, table="journal", owner="buyer_id"):
     """The message that brought it about; with ``n`` the posting's own identity."""
     n: int
     posted_at: datetime
+    fact: JournalFact
     account: LedgerAccount
     debit: int
     credit: int

@@ -213,7 +213,8 @@ class BillScore(Row, table="bill_score", owner="buyer_id", id="bill_id"):
     level: int = 0
     """Points of the worst late level entered."""
     steps_counted: tuple[str, ...] = ()
-    """Ids of the delinquency events already applied: a replay from zero must not walk the stages again."""
+    """Ids of the events already applied that can be so more than once, as steps of dunning, extensions and reversals:
+    a replay from zero must not walk the stages again."""
 
 
 # -- the order ---------------------------------------------------------------------------------------------------------
@@ -235,6 +236,7 @@ class OrderStatus(StrEnum):
 
 
 _O = OrderStatus
+_ON_ITS_WAY = (_O.AUTHORIZED, _O.PARTIALLY_SHIPPED, _O.SHIPPED, _O.DELIVERED, _O.ACCEPTED)
 
 ORDER_MACHINE: Mapping[OrderStatus, Mapping[str, tuple[OrderStatus, ...]]] = {
     _O.AUTHORIZED: {
@@ -260,16 +262,21 @@ ORDER_MACHINE: Mapping[OrderStatus, Mapping[str, tuple[OrderStatus, ...]]] = {
         "RETURN_WINDOW": (_O.ACCEPTED, _O.COMPLETED),
         "PlanOpened": (_O.ACCEPTED,),
         "PlanSettled": (_O.ACCEPTED, _O.COMPLETED),
+        "PlanReopened": (_O.ACCEPTED,),
         "ReturnOpened": (_O.ACCEPTED,),
         "ReturnClosed": (_O.ACCEPTED, _O.COMPLETED),
         "RefundAllocated": (_O.ACCEPTED, _O.REFUNDED),
     },
     _O.COMPLETED: {
+        "PlanSettled": (_O.COMPLETED,),
+        "PlanReopened": (_O.COMPLETED,),
         "ReturnOpened": (_O.COMPLETED,),
         "ReturnClosed": (_O.COMPLETED,),
         "RefundAllocated": (_O.COMPLETED, _O.REFUNDED),
     },
-    _O.REFUNDED: dict.fromkeys(("PlanSettled", "ReturnOpened", "ReturnClosed", "RefundAllocated"), (_O.REFUNDED,)),
+    _O.REFUNDED: dict.fromkeys(
+        ("PlanSettled", "PlanReopened", "ReturnOpened", "ReturnClosed", "RefundAllocated"), (_O.REFUNDED,)
+    ),
     _O.CANCELLED: {},
     _O.EXPIRED: {},
     _O.DECLINED: {},
@@ -346,7 +353,7 @@ class Order(
     owner="buyer_id",
     id="order_id",
     unknown="UNKNOWN_ORDER",
-    live=Live.when("status", _O.AUTHORIZED, _O.PARTIALLY_SHIPPED, _O.SHIPPED, _O.DELIVERED, _O.ACCEPTED),
+    live=Live.when("status", *_ON_ITS_WAY),
 ):
     """A pay-later order from placement to completion; ``held_amount`` is its part of the account's ``held``."""
 
@@ -381,6 +388,16 @@ class Order(
     """What refunds gave back of the accepted amount, as less debt or in cash."""
     open_cases: int = 0
     """Return cases that are not closed."""
+    plan_heard: tuple[str, ...] = ()
+    """Ids of the events that settled its plan and opened it again: read once more, none of them counts again."""
+
+    @property
+    def is_open(self) -> bool:
+        """Whether it counts among the buyer's open orders: not at its end yet, and its plan not settled (section 2).
+
+        A completed order whose plan is opened again by a reversal stays completed, so it does not count again.
+        """
+        return self.status in _ON_ITS_WAY and not self.plan_settled
 
     def named(self) -> dict[str, Any]:
         """The fields in which every event says of which order it speaks."""

@@ -66,7 +66,7 @@ class Mailbox(Row, table="mailbox", owner="buyer_id"):
 
 @dataclass(frozen=True, slots=True)
 class Subject(Row, table="subject", owner="buyer_id", id="subject_id"):
-    """What a buyer is told about - an account, order, repayment, bill, case or refund - and what was heard of it."""
+    """What a buyer is told about - account, order, repayment, bill, case, refund, appeal - and what was heard of it."""
 
     buyer_id: str
     subject_id: str

@@ -26,6 +26,7 @@ from shared.cli.inbox import inbox_of, notify_url
 from shared.cli.messages import COLOURS
 from shared.cli.post import letters
 from shared.cli.sandbox import prover, shown_letter
+from shared.contracts.billing import RefundAllocated, RefundSimulated
 from shared.contracts.message import Command
 from shared.contracts.notify import DeliveryRequested, NoticeSent, ReportNoticeDelivery
 from shared.local.servers import Servers
@@ -35,7 +36,7 @@ from shared.operations.embedded import Setup, plan_of
 from shared.operations.house import service_names
 from shared.operations.remote import RunningSystem
 from shared.operations.sightings import Moment
-from shared.operations.stories import STORIES, Check, Story, Teller
+from shared.operations.stories import STATEMENT_STORIES, STORIES, Check, Story, Teller
 
 __all__ = ["app"]
 
@@ -98,7 +99,7 @@ async def _tell_all(data_dir: Path | None) -> bool:
         teller = Teller(system, prover(data_dir), mark=f"{int(time.time()):x}")
         with err.status("publishing the policies"):
             await teller.prologue()
-        outcomes = [(story, await _tell(teller, story)) for story in STORIES]
+        outcomes = [(story, await _tell(teller, story)) for story in (*STORIES, *STATEMENT_STORIES)]
         told = teller.buyer_of(TOLD)
     out.print(_closing_table(outcomes))
     _show_what_was_told(told, data_dir)
@@ -121,6 +122,8 @@ async def _tell(teller: Teller, story: Story) -> list[Check]:
         for moment in history[shown:]:
             if not isinstance(moment.message, CARRIED) and (step or not isinstance(moment.message, Command)):
                 out.print(_line(moment), soft_wrap=True)
+                if isinstance(moment.message, RefundAllocated | RefundSimulated) and len(moment.message.before) > 1:
+                    out.print(_explained(moment.message))
         shown = len(history)
     checks = await teller.checks(story)
     for check in checks:
@@ -141,6 +144,20 @@ def _line(moment: Moment) -> Text:
         (f"  {facts(body)}", "dim"),
     )
     return line.append(f"  ⏰ {moment.deadline}", "yellow") if moment.deadline else line
+
+
+def _explained(refund: RefundAllocated | RefundSimulated) -> Table:
+    """Where every cent of a refund went, step by step, and the plan before and after it."""
+    table = Table(box=None, header_style="dim", pad_edge=False, padding=(0, 2))
+    for title in ("                   ", "it", "amount"):
+        table.add_column(title, justify="right" if title == "amount" else "left")
+    for step in refund.trace or ():
+        about = f"instalment {step.seq}" if step.seq else step.fee_id or step.repayment_id or ""
+        table.add_row("", f"{step.does.lower().replace('_', ' ')}  {about}", f"{step.amount / 100:.2f}")
+    for title, balances in (("unpaid before", refund.before), ("unpaid after", refund.after)):
+        unpaid = " / ".join(f"{one.outstanding / 100:.2f}" for one in balances)
+        table.add_row("", title, unpaid, style="dim")
+    return table
 
 
 def _verdict(check: Check) -> Text:

@@ -31,11 +31,12 @@ from shared.contracts.fields import (
     example,
 )
 from shared.contracts.message import Command, Event, Rejection
-from shared.contracts.policy import RefundPolicy
+from shared.contracts.policy import Approver, RefundPolicy
 
 __all__ = [
     "Allocation",
     "AutopayChanged",
+    "BillChargedOff",
     "BillDueSoon",
     "BillIssued",
     "BillKind",
@@ -45,26 +46,44 @@ __all__ = [
     "BillResumed",
     "BillVoided",
     "Bucket",
+    "ChargeOffBill",
     "CollectionFailed",
     "CollectionPending",
     "CollectionRequested",
     "CommandRejected",
     "DebtChanged",
+    "DecideExtension",
     "DelinquencyChanged",
+    "ExtensionDecided",
+    "ExtensionRequested",
+    "FeeReversalCause",
+    "FeeReversed",
     "Instalment",
     "InstalmentBalance",
+    "LateFeeAssessed",
+    "LateFeeWithheld",
     "LegKind",
     "OverpaymentDetected",
     "PlanOpened",
+    "PlanReopened",
     "PlanSettled",
+    "RecordExternalPayment",
     "RefundAllocated",
     "RefundCause",
+    "RefundEffect",
     "RefundLeg",
+    "RefundSimulated",
+    "RefundStep",
     "RepayBill",
     "RepaymentAllocated",
+    "RepaymentReversed",
     "ReportCollection",
+    "ReportCollectionReversal",
+    "RequestExtension",
     "SetAutopay",
+    "SimulateRefund",
     "Stage",
+    "WaiveFee",
 ]
 
 BillKind = Literal["PAY_AFTER_USE", "MONTHLY", "REVERSAL"]
@@ -79,11 +98,24 @@ RepaymentId = Annotated[
     Field(description="The repayment: chosen by the sender, a:<bill_id>:<due_version>:<offset> or x:<external_ref>"),
 ]
 LegKind = Literal["DEBT", "ORIGINAL_ROUTE", "WALLET", "EXTERNAL"]
+RefundEffect = Literal[
+    "LOWERS_PRINCIPAL",
+    "LOWERS_CHARGED_OFF",
+    "CANCELS_FEE",
+    "REVERSES_LATE_FEE",
+    "PAYS_FEE",
+    "PAYS_LATE_FEE",
+    "RETURNS_CASH",
+    "EXCEEDS_ORDER",
+]
 RefundCause = Literal["RETURN", "CLAIM", "GOODWILL", "APPEAL", "DISPUTE", "OVERPAYMENT"]
 RefundId = Annotated[
     DerivedId,
     Field(description="The refund: chosen by the sender, <case_id>:r<n>, <appeal_id>:r<n> or op:<overpayment_id>"),
 ]
+FeeId = Annotated[DerivedId, Field(description="The late fee: <bill_id>:f<n>, n from 1")]
+ExtensionId = Annotated[ChosenId, Field(description="The extension, unique per buyer")]
+FeeReversalCause = Literal["PROMPT_PAYMENT", "REFUND", "LATE_SUCCESS", "APPEAL", "WAIVER"]
 DueVersion = Annotated[Count, Field(description="Which due date of the bill this is, counted from 1")]
 Dpd = Annotated[Count, Field(description="Days past due")]
 
@@ -92,6 +124,34 @@ _ORDER = {"buyer_id": "b-7", "order_id": "o-1001", "merchant_id": "m-42"}
 _BILL = {"buyer_id": "b-7", "bill_id": "b:o-1001"}
 _REPAYMENT = {"buyer_id": "b-7", "repayment_id": "a:b:o-1001:1:0"}
 _DEBT = {"outstanding_principal": 25769, "book_version": 1}
+_EXTENSION = {"buyer_id": "b-7", "extension_id": "ext-1", "bill_id": "b:o-1001"}
+
+
+def _split(refund_id: str) -> dict[str, object]:
+    """How 8,000 fall on 3,333 and 3,333 that are unpaid and 3,334 that were paid (examples)."""
+    back = {"amount": 1334, "repayment_id": "a:b:o-1001:1:0"}
+    return {
+        "legs": [
+            {"leg_id": f"{refund_id}:1", "kind": "DEBT", "amount": 6666},
+            {"leg_id": f"{refund_id}:2", "kind": "ORIGINAL_ROUTE", "instrument": _INSTRUMENT, **back},
+        ],
+        "before": [
+            {"seq": 1, "outstanding": 0},
+            {"seq": 2, "outstanding": 3333},
+            {"seq": 3, "outstanding": 3333},
+        ],
+        "after": [{"seq": seq, "outstanding": 0} for seq in (1, 2, 3)],
+        "policy": "REVERSE_DUE",
+        "value_on": "2027-03-22",
+        "fees_reversed": 0,
+        "fees_cancelled": 0,
+        "unallocated": 0,
+        "trace": [
+            {"does": "LOWERS_PRINCIPAL", "amount": 3333, "order_id": "o-1001", "seq": 3},
+            {"does": "LOWERS_PRINCIPAL", "amount": 3333, "order_id": "o-1001", "seq": 2},
+            {"does": "RETURNS_CASH", **back},
+        ],
+    }
 
 
 # ------------------------------------------------------------------ parts
@@ -135,6 +195,20 @@ class RefundLeg(Part):
     kind: LegKind = Field(description="Less debt, cash to where it came from, cash to the wallet, or paid outside")
     amount: Money = Field(description="Amount in minor units")
     instrument: Instrument | None = Field(default=None, description="Where the money goes; absent for DEBT and WALLET")
+    repayment_id: RepaymentId | None = Field(default=None, description="The payment that goes back, if it is one")
+
+
+class RefundStep(Part):
+    """One step in which a refund was taken, in the order of B-R1: the steps together explain where every cent went."""
+
+    does: RefundEffect = Field(
+        description="What it does; cancelled and reversed fees (B-R2, B-F7) come on top of the refund's amount"
+    )
+    amount: Money = Field(description="By how much, in minor units")
+    order_id: OrderId | None = Field(default=None, description="The order whose instalment it is, if it is one")
+    seq: Count | None = Field(default=None, description="The instalment, if it is one")
+    bill_id: BillId | None = Field(default=None, description="The bill of a late fee")
+    fee_id: FeeId | None = Field(default=None, description="The late fee, if it is one")
     repayment_id: RepaymentId | None = Field(default=None, description="The payment that goes back, if it is one")
 
 
@@ -223,6 +297,127 @@ class ReportCollection(
     occurred_at: Instant = Field(description="When it happened at the provider")
 
 
+class ReportCollectionReversal(
+    Command, service="billing", subject="reversal_id", sender="provider adapter", not_content=("occurred_at",)
+):
+    """A bank took a repayment back, or the buyer charged it back: what it paid is owed again (B-C7)."""
+
+    model_config = example(
+        buyer_id="b-7",
+        reversal_id="cb-1",
+        repayment_id="a:b:o-1001:1:0",
+        currency="CNY",
+        amount=25769,
+        reason="CHARGEBACK",
+        occurred_at="2027-05-10T02:00:00Z",
+    )
+
+    buyer_id: BuyerId
+    reversal_id: ChosenId = Field(description="Id of this reversal, unique per buyer")
+    repayment_id: RepaymentId
+    currency: Currency
+    amount: Money = Field(description="From 1 to what is not yet reversed of the repayment, in minor units")
+    reason: Text = Field(description="The bank's reason")
+    occurred_at: Instant = Field(description="When it happened at the provider")
+
+
+class RecordExternalPayment(
+    Command, service="billing", subject="external_ref", sender="merchant", not_content=("occurred_at",)
+):
+    """The buyer paid a bill to the merchant, outside Houfu (B-C6, ABU-8)."""
+
+    model_config = example(
+        buyer_id="b-7",
+        external_ref="till-889",
+        bill_id="b:o-1001",
+        currency="CNY",
+        amount=12000,
+        channel="CASH",
+        proof_ref="receipt-889",
+        by="MERCHANT",
+        occurred_at="2027-03-19T06:00:00Z",
+    )
+
+    buyer_id: BuyerId
+    external_ref: ChosenId = Field(description="The merchant's id of the payment, unique per buyer")
+    bill_id: BillId
+    currency: Currency
+    amount: Money = Field(description="From 1 to what is outstanding, in minor units")
+    channel: Code = Field(description="How it was paid")
+    proof_ref: Ref = Field(description="The merchant's receipt")
+    by: Literal["MERCHANT", "PLATFORM"] = Field(description="Who records it")
+    occurred_at: Instant = Field(description="When it was paid, at most 30 days ago")
+
+
+class RequestExtension(Command, service="billing", subject="extension_id", sender="shop"):
+    """A buyer wants a later due date (BIL-13, B-E)."""
+
+    model_config = example(**_EXTENSION, days=7, reason="salary comes on the 25th")
+
+    buyer_id: BuyerId
+    extension_id: ExtensionId
+    bill_id: BillId
+    days: Count = Field(description="By how many days; one of the options of the bill's terms")
+    reason: Text = Field(description="Why, in the buyer's words")
+
+
+class DecideExtension(Command, service="billing", subject="extension_id", sender="merchant, desk"):
+    """The answer of whoever decides on an extension (B-E)."""
+
+    model_config = example(**_EXTENSION, decision="GRANTED", by="MERCHANT")
+
+    buyer_id: BuyerId
+    extension_id: ExtensionId
+    bill_id: BillId
+    decision: Literal["GRANTED", "DECLINED"] = Field(description="Granted or not")
+    by: Literal["MERCHANT", "PLATFORM"] = Field(description="Who decides; must be the approver")
+
+
+class SimulateRefund(Command, service="billing", subject="simulation_id", sender="shop, desk"):
+    """Ask what a refund would do; nothing changes (B-R)."""
+
+    model_config = example(
+        **_ORDER,
+        simulation_id="sim-1",
+        currency="CNY",
+        amount=8000,
+        value_on="2027-03-22",
+        destination="ORIGINAL_ROUTE",
+    )
+
+    buyer_id: BuyerId
+    simulation_id: ChosenId = Field(description="Id of this question")
+    order_id: OrderId
+    merchant_id: MerchantId
+    currency: Currency
+    amount: Money = Field(description="From 1 to the rest of the order, in minor units")
+    value_on: BusinessDate | None = Field(default=None, description="From when on it counts for fees; absent: today")
+    destination: Literal["ORIGINAL_ROUTE", "WALLET"] = Field(description="Where cash would go")
+
+
+class WaiveFee(Command, service="billing", subject="fee_id", sender="desk"):
+    """Support drops a late fee (B-F)."""
+
+    model_config = example(**_BILL, fee_id="b:o-1001:f1", reason="first time", by="PLATFORM")
+
+    buyer_id: BuyerId
+    bill_id: BillId
+    fee_id: FeeId
+    reason: Text = Field(description="Why")
+    by: Literal["MERCHANT", "PLATFORM"] = Field(description="Who waives it; only the platform may")
+
+
+class ChargeOffBill(Command, service="billing", subject="bill_id", sender="desk"):
+    """An overdue bill is written off before its time: death, insolvency (B-D4)."""
+
+    model_config = example(**_BILL, reason="insolvency", by="PLATFORM")
+
+    buyer_id: BuyerId
+    bill_id: BillId
+    reason: Text = Field(description="Why")
+    by: Literal["MERCHANT", "PLATFORM"] = Field(description="Who writes it off; only the platform may")
+
+
 # ------------------------------------------------------------------ events: the plan
 
 
@@ -261,6 +456,23 @@ class PlanSettled(Event, service="billing", subject="order_id"):
     settled_on: BusinessDate = Field(description="On which day")
     paid: Money = Field(description="Principal that was paid, in minor units")
     refunded: Money = Field(description="Principal that refunds took away, in minor units")
+
+
+class PlanReopened(DebtChanged, service="billing", subject="order_id"):
+    """Something is owed again on an order, because a repayment was reversed (B-C7)."""
+
+    model_config = example(
+        **_ORDER, currency="CNY", principal=25769, fee=0, bill_id="r:cb-1", due_on="2027-05-13", **_DEBT
+    )
+
+    buyer_id: BuyerId
+    order_id: OrderId
+    merchant_id: MerchantId
+    currency: Currency
+    principal: Money = Field(description="Principal that is owed again, in minor units")
+    fee: Money = Field(default=0, description="Fees that are owed again, in minor units")
+    bill_id: BillId
+    due_on: BusinessDate = Field(description="Payable until the end of this day")
 
 
 # ------------------------------------------------------------------ events: the bill
@@ -384,6 +596,108 @@ class BillResumed(Event, service="billing", subject="bill_id"):
     reason: Literal["RETURN_CLOSED", "APPEAL_DECIDED", "LIMIT"] = Field(description="Why the pause ended")
 
 
+class BillChargedOff(DebtChanged, service="billing", subject="bill_id"):
+    """What a bill still cost is written off; its principal can still be repaid (B-D4)."""
+
+    model_config = example(
+        **_BILL,
+        currency="CNY",
+        principal=25769,
+        fee=0,
+        late_fee=1600,
+        dpd=181,
+        outstanding_principal=25769,
+        book_version=1,
+    )
+
+    buyer_id: BuyerId
+    bill_id: BillId
+    currency: Currency
+    principal: Money = Field(description="Principal written off, in minor units")
+    fee: Money = Field(description="Instalment and extension fees forgiven, in minor units")
+    late_fee: Money = Field(description="Late fees forgiven, in minor units")
+    dpd: Dpd
+
+
+class LateFeeAssessed(Event, service="billing", subject="fee_id"):
+    """A late fee was added to a bill (B-F, BIL-10)."""
+
+    model_config = example(
+        **_BILL, fee_id="b:o-1001:f1", currency="CNY", amount=600, base=12000, dpd=4, fees_total=600, cap=2400
+    )
+
+    buyer_id: BuyerId
+    bill_id: BillId
+    fee_id: FeeId
+    currency: Currency
+    amount: Money = Field(description="The fee in minor units")
+    base: Money = Field(description="Past-due principal it was reckoned from, in minor units")
+    dpd: Dpd
+    fees_total: Money = Field(description="All late fees of the bill that stand, this one included, in minor units")
+    cap: Money = Field(description="The most they may be, in minor units (B-F3)")
+
+
+class LateFeeWithheld(Event, service="billing", subject="bill_id"):
+    """A late fee was not charged, because nothing proves that the buyer was reminded in time (B-F5)."""
+
+    model_config = example(**_BILL, dpd=4, reason="NO_REMINDER_EVIDENCE")
+
+    buyer_id: BuyerId
+    bill_id: BillId
+    dpd: Dpd
+    reason: Code = Field(description="Why")
+
+
+class FeeReversed(DebtChanged, service="billing", subject="fee_id"):
+    """A late fee, or part of one, was taken back; what was paid of it pays the bill, the rest is overpaid (B-F7)."""
+
+    model_config = example(
+        **_BILL, fee_id="b:o-1001:f1", currency="CNY", amount=400, cause="REFUND", reapplied=[], **_DEBT
+    )
+
+    buyer_id: BuyerId
+    bill_id: BillId
+    fee_id: FeeId
+    currency: Currency
+    amount: Money = Field(description="Taken back, in minor units")
+    cause: FeeReversalCause = Field(description="Why")
+    reapplied: Listed[Allocation] = Field(
+        description="What had been paid of it and pays something else of the bill now"
+    )
+
+
+class ExtensionRequested(Event, service="billing", subject="extension_id"):
+    """A later due date waits for whoever decides on it (B-E)."""
+
+    model_config = example(
+        **_EXTENSION, currency="CNY", days=7, fee=0, approver="MERCHANT", until="2027-03-23T02:00:00Z"
+    )
+
+    buyer_id: BuyerId
+    extension_id: ExtensionId
+    bill_id: BillId
+    currency: Currency
+    days: Count = Field(description="By how many days the due date would move")
+    fee: Money = Field(description="Price in minor units")
+    approver: Approver = Field(description="Who decides")
+    until: Instant = Field(description="Until when; afterwards it lapses")
+
+
+class ExtensionDecided(Event, service="billing", subject="extension_id"):
+    """A later due date was granted, declined, or not answered in time (B-E)."""
+
+    model_config = example(**_EXTENSION, currency="CNY", decision="GRANTED", due_on="2027-03-26", due_version=2, fee=0)
+
+    buyer_id: BuyerId
+    extension_id: ExtensionId
+    bill_id: BillId
+    currency: Currency
+    decision: Literal["GRANTED", "DECLINED", "LAPSED"] = Field(description="What became of the wish")
+    due_on: BusinessDate | None = Field(default=None, description="GRANTED: payable until the end of this day")
+    due_version: DueVersion | None = Field(default=None, description="GRANTED: which due date of the bill this is")
+    fee: Money = Field(description="Price in minor units; charged if granted")
+
+
 class DelinquencyChanged(Event, service="billing", subject="bill_id"):
     """A bill reached a step of dunning, or was cured (B-D, BIL-11)."""
 
@@ -499,6 +813,32 @@ class RepaymentAllocated(DebtChanged, service="billing", subject="repayment_id")
     allocations: Listed[Allocation] = Field(description="Where it went; empty if there was nothing left to pay")
 
 
+class RepaymentReversed(DebtChanged, service="billing", subject="reversal_id"):
+    """A bank took money back: what it had paid is owed again, on a bill of its own (B-C7)."""
+
+    model_config = example(
+        buyer_id="b-7",
+        reversal_id="cb-1",
+        repayment_id="a:b:o-1001:1:0",
+        currency="CNY",
+        amount=25769,
+        reason="CHARGEBACK",
+        bill_ids=["b:o-1001"],
+        order_ids=["o-1001"],
+        outstanding_principal=25769,
+        book_version=3,
+    )
+
+    buyer_id: BuyerId
+    reversal_id: ChosenId = Field(description="The reversal, unique per buyer; its bill is r:<reversal_id>")
+    repayment_id: RepaymentId
+    currency: Currency
+    amount: Money = Field(description="Taken back, in minor units")
+    reason: Text = Field(description="The bank's reason")
+    bill_ids: Listed[BillId] = Field(description="The bills it had paid, of what was taken back")
+    order_ids: Listed[OrderId] = Field(description="The orders on which it is owed again")
+
+
 class OverpaymentDetected(Event, service="billing", subject="overpayment_id"):
     """More came in than was owed; refunds gives it back to the instrument it came from (B-A3)."""
 
@@ -531,26 +871,7 @@ class RefundAllocated(DebtChanged, service="billing", subject="refund_id"):
         currency="CNY",
         cause="RETURN",
         amount=8000,
-        legs=[
-            {"leg_id": "case-1:r1:1", "kind": "DEBT", "amount": 6666},
-            {
-                "leg_id": "case-1:r1:2",
-                "kind": "ORIGINAL_ROUTE",
-                "amount": 1334,
-                "instrument": _INSTRUMENT,
-                "repayment_id": "a:b:o-1001:1:0",
-            },
-        ],
-        before=[
-            {"seq": 1, "outstanding": 0},
-            {"seq": 2, "outstanding": 3333},
-            {"seq": 3, "outstanding": 3333},
-        ],
-        after=[{"seq": 1, "outstanding": 0}, {"seq": 2, "outstanding": 0}, {"seq": 3, "outstanding": 0}],
-        policy="REVERSE_DUE",
-        value_on="2027-03-22",
-        fees_reversed=0,
-        unallocated=0,
+        **_split("case-1:r1"),
         skus=["case-black"],
         outstanding_principal=0,
         book_version=3,
@@ -570,8 +891,42 @@ class RefundAllocated(DebtChanged, service="billing", subject="refund_id"):
     policy: RefundPolicy = Field(description="Which instalments were lowered first")
     value_on: BusinessDate = Field(description="From this day on it counts for fees")
     fees_reversed: Money = Field(description="Late fees taken back because of it, in minor units")
+    fees_cancelled: Money | None = Field(
+        default=None, description="Fees of instalments not yet billed that it cancels, in minor units (B-R2)"
+    )
     unallocated: Money = Field(description="What exceeds the order, in minor units: an alarm, never cash (B-R4)")
+    trace: Listed[RefundStep] | None = Field(
+        default=None, description="How it was taken, step by step; the first hundred if there are more"
+    )
     skus: Listed[ChosenId] = Field(description="Article numbers of what came back")
+
+
+class RefundSimulated(Event, service="billing", subject="simulation_id"):
+    """What a refund would do, to the cent; nothing changed (B-R)."""
+
+    model_config = example(
+        **_ORDER,
+        simulation_id="sim-1",
+        currency="CNY",
+        amount=8000,
+        **_split("sim-1"),
+    )
+
+    buyer_id: BuyerId
+    simulation_id: ChosenId = Field(description="Id of the question")
+    order_id: OrderId
+    merchant_id: MerchantId
+    currency: Currency
+    amount: Money = Field(description="The refund in minor units; the legs and what is unallocated sum to it")
+    legs: Listed[RefundLeg] = Field(description="Its shares, in the order in which they would be taken")
+    before: Listed[InstalmentBalance] = Field(description="The plan as it stands")
+    after: Listed[InstalmentBalance] = Field(description="The plan as it would be")
+    policy: RefundPolicy = Field(description="Which instalments would be lowered first")
+    value_on: BusinessDate = Field(description="From this day on it would count for fees")
+    fees_reversed: Money = Field(description="Late fees that would be taken back because of it, in minor units")
+    fees_cancelled: Money = Field(description="Fees of instalments not yet billed it would cancel, in minor units")
+    unallocated: Money = Field(description="What exceeds the order, in minor units: never cash (B-R4)")
+    trace: Listed[RefundStep] = Field(description="How it would be taken, step by step")
 
 
 class AutopayChanged(Event, service="billing", subject="buyer_id"):

@@ -37,6 +37,8 @@ from shared.contracts.fields import (
 from shared.contracts.message import Command, Event, Rejection
 
 __all__ = [
+    "AppealDecided",
+    "AppealOpened",
     "AssessReturn",
     "AssessedLine",
     "CaseKind",
@@ -88,6 +90,8 @@ PayoutOutcome = Literal["SUCCEEDED", "FAILED", "PENDING", "UNKNOWN", "RETURNED"]
 SlaRule = Literal[
     "SELLER_REVIEW", "PLATFORM_REVIEW", "SELLER_RECEIPT", "REFUND_REVIEW", "REFUND_ARRIVAL", "APPEAL_DECISION"
 ]
+
+AppealSubject = Literal["RETURN_REJECTION", "REFUND_AMOUNT", "UNRECOGNISED_ORDER", "LATE_FEE", "SCORE", "ACCOUNT"]
 
 CaseId = Annotated[ChosenId, Field(description="The return case, unique per buyer")]
 MaybeCaseId = Annotated[ChosenId | None, Field(default=None, description="The return case, if it comes from one")]
@@ -527,6 +531,51 @@ class ReturnClosed(Event, service="refunds", subject="case_id"):
     merchant_id: MerchantId
     case_id: CaseId
     outcome: CaseOutcome = Field(description="How")
+
+
+class _AppealEvent(Event):
+    """What an appeal is about."""
+
+    buyer_id: BuyerId
+    appeal_id: ChosenId = Field(description="The appeal, unique per buyer")
+    subject: AppealSubject = Field(description="What is challenged (R-R7)")
+    level: Literal[1, 2] = Field(description="The first ruling, or the second and last")
+    case_id: MaybeCaseId
+    order_id: OrderId | None = Field(default=None, description="The order, if it is about one")
+    merchant_id: MerchantId | None = Field(default=None, description="The merchant, if it is about an order")
+    bill_id: DerivedId | None = Field(default=None, description="The bill, if it is about one")
+    fee_id: DerivedId | None = Field(default=None, description="The late fee, if it is about one")
+
+
+class AppealOpened(_AppealEvent, service="refunds", subject="appeal_id"):
+    """A buyer challenges an outcome; with an order its share waits for the ruling."""
+
+    model_config = example(
+        **_ORDER, appeal_id="ap-1", subject="UNRECOGNISED_ORDER", level=1, currency="CNY", amount=25769
+    )
+
+    currency: Currency | None = Field(default=None, description="ISO 4217 code of the amount, if there is one")
+    amount: Money | None = Field(default=None, description="What is in dispute, in minor units; always with an order")
+
+
+class AppealDecided(_AppealEvent, service="refunds", subject="appeal_id"):
+    """A challenge was ruled on, lapsed because the other side kept silent, or was withdrawn."""
+
+    model_config = example(
+        buyer_id="b-7",
+        appeal_id="ap-2",
+        subject="LATE_FEE",
+        level=1,
+        bill_id="b:o-1001",
+        fee_id="b:o-1001:f1",
+        outcome="BUYER",
+        lapsed=False,
+    )
+
+    outcome: Literal["BUYER", "SELLER", "SPLIT", "WITHDRAWN"] = Field(description="For whom it was decided")
+    lapsed: bool = Field(description="Whether it was decided because the other side kept silent")
+    currency: Currency | None = Field(default=None, description="ISO 4217 code of the amount, if there is one")
+    amount: Money | None = Field(default=None, description="SPLIT: what the buyer is given, in minor units")
 
 
 class SlaMissed(Event, service="refunds"):

@@ -6,7 +6,7 @@ from collections.abc import Callable, Iterable
 from dataclasses import dataclass
 from datetime import datetime, timedelta
 
-from shared.contracts.billing import RepayBill
+from shared.contracts.billing import RepayBill, RequestExtension, SimulateRefund
 from shared.contracts.checkout import (
     ApplyForAccount,
     BindCard,
@@ -34,6 +34,7 @@ from shared.contracts.refunds import (
     ReviewRefund,
     ReviewReturn,
 )
+from shared.kernel.money import percentage
 
 __all__ = ["Prove", "Purchase", "Scene"]
 
@@ -41,6 +42,7 @@ AGREEMENT = "2027-01"
 DEVICE = "dev-1"
 CURRENCY = "CNY"
 LINES = ({"line_id": "1", "quantity": 1},)
+INSTALMENT_FEE_BPS = {"3": 150, "6": 250, "12": 450}
 
 
 @dataclass(frozen=True, slots=True)
@@ -79,11 +81,12 @@ class Scene:
         """The platform's policy and the merchant's, in force an hour from now."""
         version = int(self.now.timestamp()) // 60
         common = {"version": version, "effective_from": self.now + timedelta(hours=1)}
+        fees = {"instalment_fee_bps": INSTALMENT_FEE_BPS}
         yield PublishMerchantPolicy.model_validate(
             {"merchant_id": "platform", "agreement_version": AGREEMENT, **common}
         )
         yield PublishMerchantPolicy.model_validate(
-            {"merchant_id": self.merchant_id, "display_name": "花间小铺", "window_days": 7, **common}
+            {"merchant_id": self.merchant_id, "display_name": "花间小铺", "window_days": 7, **fees, **common}
         )
 
     def preferences(self) -> Iterable[Command]:
@@ -122,8 +125,11 @@ class Scene:
             }
         )
 
-    def order(self, name: str, category: str, amount: int) -> Iterable[Command]:
-        """One unit of something, payable within seven days of its receipt; ``amount`` in minor units."""
+    def order(self, name: str, category: str, amount: int, instalments: int = 0) -> Iterable[Command]:
+        """One unit of something; ``amount`` in minor units.
+
+        Payable within seven days of its receipt, or in so many ``instalments`` on monthly statements.
+        """
         line = {
             "line_id": "1",
             "sku": "sku-1",
@@ -138,8 +144,8 @@ class Scene:
         }
         confirmed = {
             "amount": amount,
-            "window_days": 7,
-            "instalment_fee": 0,
+            "window_days": None if instalments else 7,
+            "instalment_fee": percentage(amount, INSTALMENT_FEE_BPS.get(str(instalments), 0)),
             "agreement_version": AGREEMENT,
             "expected_receipt_on": (self.now + timedelta(days=3)).date(),
             "quoted_at": self.now,
@@ -149,8 +155,8 @@ class Scene:
                 **self._order,
                 "currency": CURRENCY,
                 "kind": "GOODS",
-                "product": "PAY_AFTER_USE",
-                "instalments": 1,
+                "product": "MONTHLY" if instalments else "PAY_AFTER_USE",
+                "instalments": instalments or 1,
                 "lines": (line,),
                 "freight": 0,
                 "amount": amount,
@@ -184,16 +190,43 @@ class Scene:
     def receipt(self) -> Iterable[Command]:
         yield ConfirmReceipt.model_validate(self._order)
 
-    def repayment(self, amount: int, token: str) -> Iterable[Command]:
-        """The buyer pays part of the bill, or all of it, before it falls due; ``amount`` in minor units."""
+    def repayment(self, amount: int, token: str, name: str = "pay", **target: str) -> Iterable[Command]:
+        """The buyer pays part of a bill or order, or all of it; ``amount`` in minor units.
+
+        Of the order's own bill, unless ``target`` names a ``bill_id`` or ``order_id``.
+        """
         yield RepayBill.model_validate(
             {
                 "buyer_id": self.buyer_id,
-                "repayment_id": f"{self.buyer_id}-pay",
-                "bill_id": f"b:{self.order_id}",
+                "repayment_id": f"{self.buyer_id}-{name}",
                 "currency": CURRENCY,
                 "amount": amount,
                 "instrument": {"kind": "CARD", "token": token},
+                **(target or {"bill_id": f"b:{self.order_id}"}),
+            }
+        )
+
+    # -- monthly statements
+
+    def statement(self, days_ago: int) -> str:
+        """The statement of the month so many days ago."""
+        cut_on = (self.now - timedelta(days=days_ago)).date().replace(day=1)
+        return f"m:{self.buyer_id}:{cut_on}"
+
+    def extension(self, bill_id: str, days: int) -> Iterable[Command]:
+        """The buyer wants to pay a bill later."""
+        wish = {"extension_id": f"{self.buyer_id}-later", "bill_id": bill_id, "days": days}
+        yield RequestExtension.model_validate({"buyer_id": self.buyer_id, "reason": "工资月底才到", **wish})
+
+    def simulation(self, amount: int) -> Iterable[Command]:
+        """What would a refund of the order do? ``amount`` in minor units."""
+        yield SimulateRefund.model_validate(
+            {
+                **self._order,
+                "simulation_id": f"{self.buyer_id}-question",
+                "currency": CURRENCY,
+                "amount": amount,
+                "destination": "ORIGINAL_ROUTE",
             }
         )
 

@@ -19,9 +19,13 @@ from shared.contracts.billing import (
     CollectionFailed,
     CollectionRequested,
     DelinquencyChanged,
+    ExtensionDecided,
+    LateFeeAssessed,
+    LateFeeWithheld,
     PlanOpened,
     PlanSettled,
     RefundAllocated,
+    RefundSimulated,
     RepaymentAllocated,
 )
 from shared.contracts.checkout import (
@@ -51,7 +55,7 @@ from shared.contracts.refunds import (
 from shared.operations.scene import Prove, Scene
 from shared.operations.sightings import Moment
 
-__all__ = ["STORIES", "Check", "Expect", "Pass", "Stage", "Step", "Story", "Teller"]
+__all__ = ["STATEMENT_STORIES", "STORIES", "Check", "Expect", "Pass", "Stage", "Step", "Story", "Teller", "Until"]
 
 
 class Stage(Protocol):
@@ -84,6 +88,15 @@ class Pass:
 
     text: str
     by: timedelta
+
+
+@dataclass(frozen=True, slots=True)
+class Until:
+    """Time passes up to an instant that the calendar sets, as the first of a month."""
+
+    text: str
+    instant: Callable[[datetime], datetime]
+    """The business time then, from the business time now."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -121,7 +134,7 @@ class Story:
     name: str
     title: str
     token: str
-    steps: tuple[Step | Pass, ...]
+    steps: tuple[Step | Pass | Until, ...]
     outcome: tuple[Expect, ...]
 
 
@@ -144,13 +157,16 @@ class Teller:
         await self.stage.tell(*scene.preferences())
         await self.stage.tell(*scene.enrolment(story.token))
 
-    async def take(self, story: Story, step: Step | Pass) -> None:
+    async def take(self, story: Story, step: Step | Pass | Until) -> None:
         """Let one step of the story happen."""
         match step:
             case Step():
                 await self.stage.tell(*step.commands(await self._scene(story.name)))
             case Pass():
                 await self.stage.advance(step.by)
+            case Until():
+                now = await self.stage.now()
+                await self.stage.advance(step.instant(now) - now)
 
     async def history(self, story: Story) -> Sequence[Moment]:
         """Everything that has happened to the story's buyer so far."""
@@ -173,7 +189,7 @@ class Teller:
         for story in stories:
             await self.enrol(story)
         elapsed = timedelta()
-        for at, story, step in _agenda(stories):
+        for at, story, step in _agenda(stories, await self.stage.now()):
             await self.stage.advance(at - elapsed)
             elapsed = at
             if step is not None:
@@ -186,7 +202,7 @@ class Teller:
         return Scene(self.buyer_of(name), f"demo-shop-{self.mark}", self.prove, await self.stage.now())
 
 
-def _agenda(stories: Iterable[Story]) -> list[tuple[timedelta, Story, Step | None]]:
+def _agenda(stories: Iterable[Story], began: datetime) -> list[tuple[timedelta, Story, Step | None]]:
     """What is to be done and how long after the beginning; None where a story only ends."""
     agenda: list[tuple[timedelta, Story, Step | None]] = []
     for story in stories:
@@ -197,6 +213,8 @@ def _agenda(stories: Iterable[Story]) -> list[tuple[timedelta, Story, Step | Non
                     agenda.append((at, story, step))
                 case Pass():
                     at += step.by
+                case Until():
+                    at = step.instant(began + at) - began
         agenda.append((at, story, None))
     return sorted(agenda, key=lambda one: one[0])
 
@@ -212,6 +230,20 @@ def _case(scene: Scene) -> Iterable[Command]:
     return scene.order("手机壳 · phone case", "ACCESSORY", 12_900)
 
 
+def _washing_machine(scene: Scene) -> Iterable[Command]:
+    return scene.order("洗衣机 · washing machine", "APPLIANCE", 60_000, instalments=3)
+
+
+def _next_month(now: datetime) -> datetime:
+    """Ten in the morning, local time, on the first of the next month."""
+    return (now.replace(day=1) + timedelta(days=32)).replace(day=1, hour=2, minute=0, second=0, microsecond=0)
+
+
+def _a_day_before_it_is_due(now: datetime) -> datetime:
+    """Ten in the morning, local time, on the day before this month's statement is due."""
+    return now.replace(day=1, hour=2, minute=0, second=0, microsecond=0) + timedelta(days=29)
+
+
 def _fridge(scene: Scene) -> Iterable[Command]:
     return scene.order("冰箱 · refrigerator", "APPLIANCE", 250_000)
 
@@ -223,6 +255,11 @@ _BOUGHT = (
     Pass("Two days on the road", timedelta(days=2)),
     Step("The courier delivers", Scene.delivery),
     Step("The buyer confirms the receipt: the debt begins", Scene.receipt),
+)
+
+_ON_STATEMENTS = (
+    Step("The buyer orders a washing machine for 600.00, in three instalments on monthly statements", _washing_machine),
+    *_BOUGHT[1:],
 )
 
 _RETURNED = (
@@ -408,3 +445,67 @@ STORIES: tuple[Story, ...] = (
     ),
 )
 """In the order in which they are told."""
+
+STATEMENT_STORIES: tuple[Story, ...] = (
+    Story(
+        "f1",
+        "Three monthly instalments: the first is late and costs a fee, the second is put off, the rest is paid early",
+        "tok_soft",
+        (
+            *_ON_STATEMENTS,
+            Until("The first statement is cut", _next_month),
+            Pass("It falls due; the card is declined again and again", timedelta(days=36)),
+            Step(
+                "The buyer pays it with another card, fee included",
+                lambda scene: scene.repayment(21_100, "tok_ok", "first", bill_id=scene.statement(36)),
+            ),
+            Until("The second statement is nearly due", _a_day_before_it_is_due),
+            Step("The buyer asks for seven days more", lambda scene: scene.extension(scene.statement(29), 7)),
+            Pass("The old due date comes and goes", timedelta(days=3)),
+            Step(
+                "The buyer pays the rest of the order",
+                lambda scene: scene.repayment(40_600, "tok_ok", "rest", order_id=scene.order_id),
+            ),
+        ),
+        (
+            Expect("The plan has three instalments and a fee of 9.00", PlanOpened, {"principal": 60_000, "fee": 900}),
+            Expect(
+                "Two statements of 203.00 are issued", BillIssued, {"kind": "MONTHLY", "amount_due": 20_300}, times=2
+            ),
+            Expect("After four days a late fee falls", LateFeeAssessed, {"amount": 800, "base": 20_000, "dpd": 4}),
+            Expect("The bill is restricted then", DelinquencyChanged, {"dpd": 4, "stage": "RESTRICTED"}),
+            Expect("It is paid six days late, with the fee", BillPaid, {"max_dpd": 6}),
+            Expect("That cures it", DelinquencyChanged, {"stage": "NONE", "account_stage": "NONE"}),
+            Expect("Seven days more are granted at once", ExtensionDecided, {"decision": "GRANTED", "due_version": 2}),
+            Expect("No second fee falls", LateFeeWithheld, times=0),
+            Expect("The other two are paid in time", BillPaid, {"max_dpd": 0}, times=2),
+            Expect("The plan is settled", PlanSettled, {"paid": 60_000, "refunded": 0}),
+        ),
+    ),
+    Story(
+        "f2",
+        "A partial refund of a partly paid plan explains itself, line by line",
+        "tok_ok",
+        (
+            *_ON_STATEMENTS,
+            Step(
+                "The buyer pays the first instalment at once",
+                lambda scene: scene.repayment(20_300, "tok_ok", "first", order_id=scene.order_id),
+            ),
+            Step("What would a refund of 450.00 do?", lambda scene: scene.simulation(45_000)),
+            Step("The merchant refunds it", lambda scene: scene.goodwill("part", 45_000, "ORIGINAL_ROUTE")),
+        ),
+        (
+            Expect("The question is answered", RefundSimulated, {"amount": 45_000, "fees_cancelled": 600}),
+            Expect(
+                "The refund does exactly that, and leaves no debt",
+                RefundAllocated,
+                {"amount": 45_000, "fees_cancelled": 600, "outstanding_principal": 0, "unallocated": 0},
+            ),
+            Expect("50.00 go back to the card that paid", PayoutRequested, {"amount": 5_000, "kind": "ORIGINAL_ROUTE"}),
+            Expect("No more than that in cash", RefundCompleted, {"amount": 45_000, "cash_amount": 5_000}),
+            Expect("The plan is settled", PlanSettled, {"paid": 20_000, "refunded": 40_000}),
+        ),
+    ),
+)
+"""Stories that go by the calendar: what they come to depends on the day of the month on which they begin."""

@@ -29,7 +29,7 @@ async def stage(tmp_path_factory: pytest.TempPathFactory) -> AsyncIterator[Stage
 async def test_a_contender_does_the_same_work(stage: Stage, name: str) -> None:
     contender = replace(BY_NAME[name], share=1.0)
     result = await contender.round(stage, 0, ORDERS)
-    assert result.orders_per_s > 0
+    assert result.per_s > 0
     assert set(result.cpu_us) == {"service", "broker", "database"}
 
 
@@ -38,6 +38,14 @@ SPOILT = {
     "a deadline is missing": "DELETE FROM held WHERE seq = (SELECT min(seq) FROM held)",
     "a plan is another": "UPDATE plan SET principal = principal + 1 WHERE order_id = 'o-00000007'",
     "a due date is another": "UPDATE bill SET due_on = due_on + 1 WHERE bill_id = 'b:o-00000007'",
+    "more is billed": "UPDATE bill SET billed = billed + 1 WHERE bill_id = 'b:o-00000007'",
+    "a bill counts as extended": "UPDATE bill SET extended = true WHERE bill_id = 'b:o-00000007'",
+    "an overpayment is counted": "UPDATE book SET overpayments = 1 WHERE buyer_id = 'b-0010000007'",
+    "an instalment lacks a field": (
+        "UPDATE plan SET instalments = instalments #- '{0, fee_charged_off}' WHERE order_id = 'o-00000007'"
+    ),
+    "a posting tells of another fact": "UPDATE journal SET fact = 'REFUND' WHERE id = (SELECT min(id) FROM journal)",
+    "a reminder counts as sent": "INSERT INTO evidence VALUES ('b-0010000007', 'b:o-00000007', '[{}]')",
     "an id is another": "UPDATE inbox SET id = gen_random_uuid() WHERE id = (SELECT id FROM inbox LIMIT 1)",
 }
 
@@ -68,13 +76,20 @@ async def test_an_event_that_is_missing_double_or_another_is_found(stage: Stage,
             await stage.effects.compare(wrong, ORDERS, machinery=True)
 
 
+async def test_an_order_can_be_measured_beside_the_plans_of_others(stage: Stage) -> None:
+    """What the others left behind balances, or the journal would not take it (I-1)."""
+    result = await stage.measure(stage.billing.argv, warm=0, orders=ORDERS, beside=1_000)
+    assert result.per_s > 0
+    assert await stage.database.fetchval("SELECT count(*) FROM plan") == ORDERS + 1_000
+
+
 CALM = Result(1000.0, {"service": 1.0, "broker": 1.0, "database": 1.0}, 100.0, others=0.0)
 
 
 def test_disturbed_rounds_are_left_out_of_the_median_and_named() -> None:
-    rounds = [Round(number, replace(CALM, orders_per_s=1000.0 + number), 50.0) for number in range(3)]
-    disturbed = Round(3, replace(CALM, orders_per_s=10.0, others=0.4), 50.0)
-    slow = Round(4, replace(CALM, orders_per_s=10.0), 20.0)
+    rounds = [Round(number, replace(CALM, per_s=1000.0 + number), 50.0) for number in range(3)]
+    disturbed = Round(3, replace(CALM, per_s=10.0, others=0.4), 50.0)
+    slow = Round(4, replace(CALM, per_s=10.0), 20.0)
     found = summed_up({"houfu": [*rounds, disturbed, slow]})
     assert found["houfu"] == 1001.0
     assert found["disturbed"] == [

@@ -18,7 +18,7 @@ from shared.integration.resolver import SandboxResolver
 from shared.local.mail import mails, serve_mail
 from shared.operations.scene import Purchase
 from shared.operations.sightings import Moment
-from shared.operations.stories import STORIES, Check, Expect, Story, Teller
+from shared.operations.stories import STATEMENT_STORIES, STORIES, Check, Expect, Story, Teller
 from shared.testing.world import World
 from tests.journeys.town import PROOFS, SERVICES, furnished, provider_of
 
@@ -76,7 +76,7 @@ async def a_stage(postman: Adapter) -> WorldStage:
     return WorldStage(await world.admit(provider_of(world.log)).admit(postman).start())
 
 
-@pytest.mark.parametrize("story", STORIES, ids=lambda story: story.name)
+@pytest.mark.parametrize("story", [*STORIES, *STATEMENT_STORIES], ids=lambda story: story.name)
 async def test_the_story_ends_as_expected_and_its_buyer_has_mail(
     story: Story, postman: Adapter, tmp_path: Path
 ) -> None:

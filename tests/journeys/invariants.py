@@ -80,7 +80,7 @@ def assert_accounts_add_up(world: World) -> None:
         mine = orders[account.buyer_id]
         assert account.held == sum(order.held_amount for order in mine) >= 0
         assert account.used >= 0
-        still_open = [order for order in mine if order.status not in OVER and not order.plan_settled]
+        still_open = [order for order in mine if order.is_open]
         assert account.open_orders == pairs[account.buyer_id] == len(still_open)
 
 

@@ -11,6 +11,7 @@ FIRST, SECOND = "a:b:o-1:1:0", "a:b:o-1:1:1"
 
 
 async def test_a_soft_decline_is_tried_again_a_day_later_and_costs_a_little_score() -> None:
+    """B-C2, B-C3: the next day of the terms, at 14:00."""
     ann = Buyer("ann", "tok_soft_once")
     world = await open_shops(ann)
     await world.tell(*ann.purchase("o-1", 12000, TEN))
@@ -32,6 +33,7 @@ async def test_a_soft_decline_is_tried_again_a_day_later_and_costs_a_little_scor
 
 
 async def test_a_hard_decline_leads_down_the_ladder_until_the_buyer_pays_by_hand() -> None:
+    """BIL-05, BIL-11, BIL-13: with another card than the one that was declined; meanwhile nothing new can be bought."""
     bob = Buyer("bob", "tok_hard")
     world = await open_shops(bob)
     await world.tell(*bob.purchase("o-1", 12000, TEN))
@@ -39,7 +41,7 @@ async def test_a_hard_decline_leads_down_the_ladder_until_the_buyer_pays_by_hand
         at = local(f"{day} 10:00")
         await world.advance(to=at)
         await world.tell(bob.order(f"o-{number}", 1000, at))
-    await world.tell(bob.repayment("pay-1", "o-1", 12000), bob.order("o-5", 1000, at))
+    await world.tell(bob.repayment("pay-1", "o-1", 12600), bob.order("o-5", 1000, at))
     assert await timeline(world, "bob", since="03-08 14:00") == [
         f"03-08 14:00 CollectionRequested {FIRST} 12000 AUTO attempt 1",
         f"03-08 14:00 CollectionFailed {FIRST} HARD CARD_CLOSED, next HARD_DECLINED",
@@ -47,6 +49,7 @@ async def test_a_hard_decline_leads_down_the_ladder_until_the_buyer_pays_by_hand
         "03-09 00:00 CreditLineChanged DELINQUENCY_CHANGED b:o-1: score 635, 200000 - 0 held - 12000 used = 188000",
         "03-10 10:00 OrderAuthorized o-2 1000 until 04-07 10:00",
         "03-10 10:00 CreditLineChanged ORDER_AUTHORIZED o-2: score 635, 200000 - 1000 held - 12000 used = 187000",
+        "03-12 00:00 LateFeeAssessed b:o-1:f1 600 on 12000, 600 of 2400",
         "03-12 00:00 DelinquencyChanged b:o-1 4 days: RESTRICTED, account RESTRICTED",
         "03-12 00:00 AccountStatusChanged ACTIVE -> RESTRICTED RESTRICTED",
         "03-12 00:00 CreditLineChanged DELINQUENCY_CHANGED b:o-1: score 615, 200000 - 1000 held - 12000 used = 187000",
@@ -54,8 +57,8 @@ async def test_a_hard_decline_leads_down_the_ladder_until_the_buyer_pays_by_hand
         "03-18 00:00 DelinquencyChanged b:o-1 10 days: SUSPENDED, account SUSPENDED",
         "03-18 00:00 AccountStatusChanged RESTRICTED -> SUSPENDED SUSPENDED",
         "03-18 10:00 OrderDeclined o-4 ACCOUNT_NOT_ACTIVE",
-        "03-18 10:00 CollectionRequested pay-1 12000 MANUAL attempt 1",
-        "03-18 10:00 RepaymentAllocated pay-1 12000, owing 0 (version 2)",
+        "03-18 10:00 CollectionRequested pay-1 12600 MANUAL attempt 1",
+        "03-18 10:00 RepaymentAllocated pay-1 12600, owing 0 (version 2)",
         "03-18 10:00 BillPaid b:o-1 on 03-18, late by 10",
         "03-18 10:00 PlanSettled o-1 12000 on 03-18",
         "03-18 10:00 DelinquencyChanged b:o-1 0 days: NONE, account NONE",
@@ -69,6 +72,7 @@ async def test_a_hard_decline_leads_down_the_ladder_until_the_buyer_pays_by_hand
 
 
 async def test_after_a_hard_decline_a_new_card_is_collected_from_at_the_next_offset() -> None:
+    """BIL-06, B-C3: of the days of the terms those ahead are left."""
     bob = Buyer("bob", "tok_hard")
     world = await open_shops(bob)
     await world.tell(*bob.purchase("o-1", 12000, TEN))
@@ -88,6 +92,7 @@ async def test_after_a_hard_decline_a_new_card_is_collected_from_at_the_next_off
 
 
 async def test_a_pending_collection_is_asked_about_and_counts_from_the_day_it_was_requested() -> None:
+    """B-C4: five minutes after the first report that nothing is known."""
     cy = Buyer("cy", "tok_pending")
     world = await open_shops(cy)
     await world.tell(*cy.purchase("o-1", 12000, TEN))
@@ -106,6 +111,7 @@ async def test_a_pending_collection_is_asked_about_and_counts_from_the_day_it_wa
 
 
 async def test_a_provider_that_never_answers_is_asked_seven_times_while_the_ladder_waits() -> None:
+    """B-C4, B-D3: silence is no success, and nobody climbs the ladder for it at once."""
     eve = Buyer("eve", "tok_silent")
     world = await open_shops(eve)
     await world.tell(*eve.purchase("o-1", 12000, TEN))
@@ -120,5 +126,5 @@ async def test_a_provider_that_never_answers_is_asked_seven_times_while_the_ladd
         "b:o-1 1 days: REMINDER, account REMINDER",
         "b:o-1 4 days: RESTRICTED, account RESTRICTED",
     ]
-    assert story[-1] == "03-14 14:00 CollectionRequested a:b:o-1:1:6 12000 AUTO attempt 2"
+    assert story[-1] == "03-14 14:00 CollectionRequested a:b:o-1:1:6 12600 AUTO attempt 2"
     await assert_invariants(world)

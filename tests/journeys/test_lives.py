@@ -94,6 +94,8 @@ async def live(life: Sequence[Deed], *, records: int) -> World:
 @affordable
 @given(lives, st.sampled_from((1, 2, 3, 7, 500)))
 def test_the_books_agree_after_every_life(life: list[Deed], records: int) -> None:
+    """I-1, I-2, I-3, I-4, I-5, I-7, I-9, I-11: over the rows and topics of all services, when all is read."""
+
     async def check() -> None:
         await assert_invariants(await live(life, records=records))
 

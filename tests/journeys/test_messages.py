@@ -171,7 +171,7 @@ async def test_bytes_nobody_can_read_are_dead_letters_without_an_answer() -> Non
 
 
 async def a_full_life(buyer: Buyer, *, records: int = 500) -> World:
-    """One bill paid in time, one overdue after a hard decline and paid by hand, one order cancelled, one open."""
+    """One bill paid in time, one overdue after a hard decline and paid by hand with its fee, one order cancelled."""
     world = await open_shops(buyer, records=records)
     await world.tell(*buyer.purchase("o-1", 12000, TEN))
     await world.advance(to=local("03-09 10:00"))
@@ -179,7 +179,7 @@ async def a_full_life(buyer: Buyer, *, records: int = 500) -> World:
     await world.tell(buyer.card("tok_hard"), *buyer.purchase("o-2", 5000, at))
     await world.tell(buyer.order("o-3", 7000, at), buyer.cancellation("o-3"), buyer.order("o-4", 8000, at))
     await world.advance(to=local("03-22 10:00"))
-    await world.tell(buyer.repayment("pay-1", "o-2", 3000), buyer.repayment("pay-2", "o-2", 2000))
+    await world.tell(buyer.repayment("pay-1", "o-2", 3000), buyer.repayment("pay-2", "o-2", 2200))
     return world
 
 

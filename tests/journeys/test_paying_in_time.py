@@ -10,6 +10,7 @@ ANN = Buyer("ann")
 
 
 async def test_a_phone_case_is_collected_on_its_due_date_and_its_limit_is_free_again() -> None:
+    """BIL-01, BIL-02, BIL-06, BIL-09, BIL-12: told, reminded of, collected by itself, told again, and punctual."""
     world = await open_town()
     await world.tell(platform_policy(), *ANN.enrolment())
     await world.advance(to=TEN)
@@ -52,6 +53,7 @@ async def test_a_phone_case_is_collected_on_its_due_date_and_its_limit_is_free_a
 
 
 async def test_a_window_of_the_platforms_policy_holds_once_it_is_in_force() -> None:
+    """BIL-02: ten days instead of seven."""
     world = await open_shops(ANN, window_days=10)
     await world.tell(ANN.order("o-1", 5000, TEN, window_days=7), ANN.order("o-2", 5000, TEN, window_days=10))
     await world.tell(ANN.shipment("o-2", TEN), ANN.delivery("o-2", TEN), ANN.confirmation("o-2"))

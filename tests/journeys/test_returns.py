@@ -4,10 +4,17 @@ from __future__ import annotations
 
 import pytest
 
-from shared.contracts.billing import CollectionRequested, RefundAllocated
+from shared.contracts.billing import BillPaused, CollectionRequested, RefundAllocated
 from shared.contracts.message import Command
 from shared.contracts.notify import NoticeSent
-from shared.contracts.refunds import CommandRejected, PayoutRequested, RefundCompleted, ReportPayout, ReturnClosed
+from shared.contracts.refunds import (
+    AppealOpened,
+    CommandRejected,
+    PayoutRequested,
+    RefundCompleted,
+    ReportPayout,
+    ReturnClosed,
+)
 from shared.testing.world import World
 from tests.journeys.invariants import assert_invariants
 from tests.journeys.timeline import timeline
@@ -26,6 +33,7 @@ async def refused(world: World, *commands: Command) -> list[str]:
 
 
 async def test_a_partly_paid_order_comes_back_and_both_debt_and_cash_are_told() -> None:
+    """B-R3, B-R6: of 12000 the unpaid 7000 are no longer owed, 5000 go back to the card that paid them."""
     world = await open_shops(ANN)
     await world.tell(*ANN.purchase("o-1", 12000, TEN), ANN.repayment("pay-1", "o-1", 5000))
     await world.advance(to=local("03-02 10:00"))
@@ -105,7 +113,7 @@ async def test_a_payout_that_stumbles_is_tried_or_asked_about_again_and_never_pa
 
 
 async def test_what_comes_back_is_the_buyers_own_and_only_once() -> None:
-    """Another buyer's order, the same units again, a payout nobody asked for: refused by code, and nothing moves."""
+    """ABU-3: another buyer's order, the same units again, a payout nobody asked for; nothing moves."""
     world = await open_shops(ANN, BOB)
     await world.tell(*ANN.purchase("o-1", 12000, TEN))
     assert await refused(world, BOB.return_request("o-1"), BOB.goodwill("o-1", 100)) == ["ORDER_NOT_ACCEPTED"] * 2
@@ -132,3 +140,18 @@ async def test_the_buyer_is_told_of_every_step_and_the_proof_is_kept() -> None:
     assert kinds.count("PAYMENT_RESULT") == 1
     assert {one.channel for one in await world.events(NoticeSent) if one.buyer_id == "ann"} == {"EMAIL"}
     assert MERCHANT not in {one.subject_id for one in await world.events(NoticeSent)}
+
+
+async def test_an_appeal_that_overtakes_the_debt_it_is_about_pauses_it_as_soon_as_it_exists() -> None:
+    """B-X1: with an order its plan is waited for; an appeal about none waits for nothing."""
+    world = await open_shops(ANN)
+    about = {"buyer_id": "ann", "order_id": "o-1", "merchant_id": MERCHANT}
+    challenge = {"appeal_id": "ap-1", "subject": "UNRECOGNISED_ORDER", "level": 1, "currency": "CNY", "amount": 5000}
+    await world.tell(AppealOpened.model_validate({**about, **challenge}))
+    await world.tell(AppealOpened(buyer_id="ann", appeal_id="ap-2", subject="SCORE", level=1))
+    standing = await world.members["billing"].database.standing()
+    assert (standing.waiting, await world.events(BillPaused)) == (1, [])
+    await world.tell(*ANN.purchase("o-1", 12000, TEN))
+    (paused,) = await world.events(BillPaused)
+    assert (paused.ref, paused.amount, paused.amount_due) == ("ap-1", 5000, 7000)
+    assert (await world.members["billing"].database.standing()).waiting == 0

@@ -18,7 +18,7 @@ from fastapi import FastAPI
 from shared.drivers.postgres import PostgresDatabase
 from shared.drivers.queries import PostgresQueries
 from shared.engine.ports import Changes
-from shared.engine.vocabulary import Row
+from shared.engine.vocabulary import Entry, Row
 from shared.operations.tokens import TokenSettings, TokenVerifier, key_set_of, sign_token
 from shared.operations.views import Asking, serve_views
 
@@ -71,15 +71,18 @@ class Bench:
         await self.app.state.asking.questions.close()
         await self.database.close()
 
-    async def save(self, *rows: Row) -> None:
-        """Save rows as a turn would."""
+    async def save(self, *rows: Row | Entry) -> None:
+        """Save rows and entries as a turn would."""
         changes = Changes()
         for row in rows:
-            changes.rows.setdefault(type(row), []).append(row)
+            if isinstance(row, Row):
+                changes.rows.setdefault(type(row), []).append(row)
+            else:
+                changes.entries.setdefault(type(row), []).append(row)
         async with self.database.turn() as turn:
             await turn.save(changes)
 
-    async def empty(self, kinds: Iterable[type[Row]]) -> None:
+    async def empty(self, kinds: Iterable[type[Row] | type[Entry]]) -> None:
         async with self.database.connection("emptying") as connection:
             await connection.execute(f"TRUNCATE {', '.join(kind.TABLE for kind in kinds)}")
 

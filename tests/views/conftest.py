@@ -10,7 +10,7 @@ import pytest
 from shared.drivers.migrate import migrate
 from shared.operations.house import revisions_of
 from tests.views.bench import Bench
-from tests.views.rows import KINDS
+from tests.views.rows import BESIDES, KINDS
 
 
 @pytest.fixture(scope="session")
@@ -36,7 +36,7 @@ async def benches(dsn: str) -> AsyncIterator[dict[str, Bench]]:
 async def empty(benches: dict[str, Bench]) -> dict[str, Bench]:
     """Every service's views over empty tables."""
     for service, bench in benches.items():
-        await bench.empty(KINDS[service])
+        await bench.empty((*KINDS[service], *BESIDES.get(service, ())))
     return benches
 
 

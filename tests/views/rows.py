@@ -7,6 +7,7 @@ from datetime import UTC, date, datetime, timedelta
 from typing import Any
 
 from services.billing import state as billing
+from services.billing.rules import ledger
 from services.checkout import state as checkout
 from services.notify import state as notify
 from services.refunds import state as refunds
@@ -14,7 +15,7 @@ from shared.contracts.checkout import AuthorizedLine
 from shared.contracts.fields import Instrument
 from shared.contracts.policy import DEFAULTS, PolicyVersions, Terms
 from shared.contracts.refunds import AssessedLine
-from shared.engine.vocabulary import Row
+from shared.engine.vocabulary import Cause, Entry, Row
 
 BUYER = "ann"
 SHOP = "shop"
@@ -31,6 +32,9 @@ KINDS: Mapping[str, tuple[type[Row], ...]] = {
     "notify": (notify.Mailbox, notify.Notice),
 }
 """The rows that the views of each service read."""
+
+BESIDES: Mapping[str, tuple[type[Row] | type[Entry], ...]] = {"billing": (billing.Extension, billing.Posting)}
+"""What they read besides: nobody asks for one of these by its id."""
 
 
 def account(**facts: Any) -> checkout.Account:
@@ -122,10 +126,33 @@ def bill(order_id: str = ORDER, due_on: date = date(2027, 3, 11), **facts: Any) 
         "due_version": 1,
         "lines": (billing.Line(order_id, SHOP, 1, due_on, 1),),
         "terms": billing.BillTerms(TERMS.late_fee, TERMS.extension, TERMS.dunning),
+        "billed": 12_900,
         "in_flight": billing.InFlight(f"a:b:{order_id}:1:0", 4_000, NOON + 10 * DAY),
         "tried": ("1:0",),
     }
     return billing.Bill(**{**standing, **facts})
+
+
+def posted(*movements: ledger.Movement, cause_id: str = "4f0e", at: datetime = NOON) -> list[billing.Posting]:
+    """What one message adds to the journal of Ann."""
+    return ledger.post(BUYER, "CNY", movements, Cause(cause_id), at)
+
+
+def journal() -> list[billing.Posting]:
+    """How that debt came about: it was opened, and 29.00 of it paid a day later."""
+    bill_id, accounts = f"b:{ORDER}", billing.LedgerAccount
+    opened = (
+        ledger.Movement("PLAN_OPENED", accounts.PRINCIPAL_RECEIVABLE, 12_900, ORDER, None, SHOP),
+        ledger.Movement("PLAN_OPENED", accounts.MERCHANT_PAYABLE, -12_900, ORDER, None, SHOP),
+    )
+    paid = (
+        ledger.Movement("REPAYMENT", accounts.PROVIDER_CASH, 2_900, None, bill_id),
+        ledger.Movement("REPAYMENT", accounts.PRINCIPAL_RECEIVABLE, -2_900, ORDER, bill_id, SHOP),
+    )
+    return [
+        *posted(*opened, cause_id="4f0e", at=NOON + 3 * DAY),
+        *posted(*paid, cause_id="4f0f", at=NOON + 4 * DAY),
+    ]
 
 
 def refund(refund_id: str = "case-1:r1", **facts: Any) -> refunds.Refund:

@@ -20,6 +20,7 @@ from tests.views.rows import (
     account,
     bill,
     case,
+    journal,
     mailbox,
     notice,
     order,
@@ -110,18 +111,22 @@ async def test_a_declined_order_is_in_no_list_and_answers_to_its_id(checkout: Be
 
 
 async def test_a_bill_says_what_is_due_what_is_paused_and_what_it_waits_for(billing: Bench) -> None:
-    await billing.save(plan(), bill())
+    await billing.save(plan(), bill(), *journal())
     assert await billing.read("/buyers/ann/bills/b:o-1", ANN) == {
         "buyer_id": "ann",
         "bill_id": "b:o-1",
         "kind": "PAY_AFTER_USE",
         "status": "ISSUED",
+        "issued": True,
         "currency": "CNY",
         "due_on": "2027-03-11",
         "due_version": 1,
         "billed": 12_900,
+        "late_fees": 0,
+        "late_fees_unpaid": 0,
         "amount_due": 4_000,
         "paused": 6_000,
+        "unpaid": 10_000,
         "stage": "NONE",
         "max_dpd": 0,
         "lines": [
@@ -136,12 +141,36 @@ async def test_a_bill_says_what_is_due_what_is_paused_and_what_it_waits_for(bill
                 "paid": 2_900,
                 "fee_paid": 0,
                 "refunded": 0,
+                "charged_off": 0,
+                "fee_charged_off": 0,
                 "paused": 6_000,
                 "amount_due": 4_000,
             }
         ],
+        "late_fees_assessed": [],
+        "extended": False,
         "in_flight": {"repayment_id": "a:b:o-1:1:0", "amount": 4_000, "requested_at": "2027-03-11T04:00:00Z"},
         "attempts": 1,
+        "history": [
+            {
+                "posted_at": "2027-03-04T04:00:00Z",
+                "fact": "PLAN_OPENED",
+                "order_id": "o-1",
+                "component": "PRINCIPAL",
+                "amount": 12_900,
+                "owed": 12_900,
+                "cause_id": "4f0e",
+            },
+            {
+                "posted_at": "2027-03-05T04:00:00Z",
+                "fact": "REPAYMENT",
+                "order_id": "o-1",
+                "component": "PRINCIPAL",
+                "amount": -2_900,
+                "owed": 10_000,
+                "cause_id": "4f0f",
+            },
+        ],
     }
 
 
@@ -153,7 +182,8 @@ async def test_a_bill_of_several_orders_adds_up_their_instalments(billing: Bench
         later = Instalment(2, "m:ann:2027-05-01", 3_000, 0)
         plans.append(plan(f"o-{number}", principal=outstanding + 3_000, instalments=(part, later), payments=()))
     lines = tuple(line for one in plans for line in bill(one.order_id, due_on).lines)
-    await billing.save(*plans, bill(due_on=due_on, bill_id=statement, kind="MONTHLY", lines=lines, in_flight=None))
+    monthly: dict[str, Any] = {"bill_id": statement, "kind": "MONTHLY", "statement_on": date(2027, 4, 1)}
+    await billing.save(*plans, bill(due_on=due_on, lines=lines, in_flight=None, **monthly))
     (listed,) = (await billing.read("/buyers/ann/bills", ANN))["items"]
     assert (listed["billed"], listed["amount_due"], listed["paused"]) == (8_534, 8_534, 0)
     shown = await billing.read(f"/buyers/ann/bills/{statement}", ANN)
@@ -171,7 +201,7 @@ async def test_a_paid_bill_names_its_day_and_costs_nothing_more(billing: Bench) 
 
 
 async def test_a_plan_shows_its_schedule_and_its_payments_without_the_cards_token(billing: Bench) -> None:
-    await billing.save(plan(), bill())
+    await billing.save(plan(), bill(), *journal())
     shown = await billing.read("/buyers/ann/plans/o-1", ANN)
     assert "tok_secret" not in str(shown)
     assert shown == {
@@ -186,6 +216,7 @@ async def test_a_plan_shows_its_schedule_and_its_payments_without_the_cards_toke
         "fee": 0,
         "paid": 2_900,
         "refunded": 0,
+        "reinstated": 0,
         "unpaid": 10_000,
         "instalments": [
             {
@@ -198,6 +229,7 @@ async def test_a_plan_shows_its_schedule_and_its_payments_without_the_cards_toke
                 "fee_paid": 0,
                 "refunded": 0,
                 "charged_off": 0,
+                "fee_charged_off": 0,
                 "paused": 6_000,
                 "outstanding": 10_000,
             }
@@ -209,7 +241,24 @@ async def test_a_plan_shows_its_schedule_and_its_payments_without_the_cards_toke
                 "paid_on": "2027-03-05",
                 "principal": 2_900,
                 "refundable": 2_900,
+                "reversed": 0,
             }
+        ],
+        "changes": [
+            {
+                "posted_at": "2027-03-04T04:00:00Z",
+                "facts": ["PLAN_OPENED"],
+                "before": [],
+                "after": [{"seq": 1, "outstanding": 12_900}],
+                "cause_id": "4f0e",
+            },
+            {
+                "posted_at": "2027-03-05T04:00:00Z",
+                "facts": ["REPAYMENT"],
+                "before": [{"seq": 1, "outstanding": 12_900}],
+                "after": [{"seq": 1, "outstanding": 10_000}],
+                "cause_id": "4f0f",
+            },
         ],
     }
 

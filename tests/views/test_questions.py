@@ -4,9 +4,12 @@ from __future__ import annotations
 
 import asyncio
 import re
+from collections.abc import Iterator
 from contextlib import AsyncExitStack
 from dataclasses import dataclass
 from importlib import import_module
+from pkgutil import iter_modules
+from types import ModuleType
 from typing import Any
 
 import pytest
@@ -95,13 +98,23 @@ def test_a_class_that_cannot_be_read_is_refused_at_once() -> None:
         Query("unreadable", NoDataclass, "SELECT 1")
 
 
+def rooms(service: str) -> Iterator[ModuleType]:
+    """The module of a service's views, or the modules where they fill several."""
+    room = import_module(f"services.{service}.views")
+    yield room
+    for part in iter_modules(getattr(room, "__path__", ())):
+        yield import_module(f"{room.__name__}.{part.name}")
+
+
 def queries() -> dict[str, tuple[str, Query[Any]]]:
     """Every question of every service's views."""
-    found = {}
-    for service in KINDS:
-        module = import_module(f"services.{service}.views")
-        found |= {f"{service}.{one.name}": (service, one) for one in vars(module).values() if isinstance(one, Query)}
-    return found
+    return {
+        f"{service}.{one.name}": (service, one)
+        for service in KINDS
+        for room in rooms(service)
+        for one in vars(room).values()
+        if isinstance(one, Query)
+    }
 
 
 @pytest.mark.parametrize(("service", "query"), queries().values(), ids=queries().keys())

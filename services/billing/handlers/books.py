@@ -19,7 +19,7 @@ __all__ = ["open_book", "replace_card", "set_autopay"]
 def open_book(activated: AccountActivated, cause: Cause, book: Book | None) -> Iterator[Yielded]:
     """An account is usable from now: its bound card is what debts will be collected from."""
     book = book or Book(activated.buyer_id, activated.currency)
-    yield replace(book, currency=activated.currency, autopay=book.autopay.told(activated.instrument, cause.id))
+    yield replace(book, autopay=book.autopay.told(activated.instrument, cause.id))
 
 
 @billing.on(CardBound)

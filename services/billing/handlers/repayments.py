@@ -1,30 +1,56 @@
-"""Repayments: asked for by the buyer, answered by the provider, and asked about while it keeps silent."""
+"""Repayments: asked for by the buyer, paid outside, answered by the provider, asked about, and taken back by a bank."""
 
 from __future__ import annotations
 
 from collections.abc import Iterator
 from dataclasses import replace
-from datetime import datetime
+from datetime import datetime, timedelta
 from typing import Annotated
 
-from services.billing.deadlines import Ask
-from services.billing.rules import allocation, collection, dues, facts, ledger, settlement, timetable
+from services.billing.deadlines import Ask, ReinstateDebt
+from services.billing.handlers.changes import changed
+from services.billing.rules import (
+    allocation,
+    collection,
+    dues,
+    facts,
+    ledger,
+    reinstating,
+    schedule,
+    settlement,
+    timetable,
+)
+from services.billing.rules.closing import concluded
+from services.billing.rules.debts import Debts
 from services.billing.service import billing
 from services.billing.state import (
+    BILL_MACHINE,
+    PLAN_MACHINE,
     REPAYMENT_MACHINE,
     Bill,
     Book,
     Plan,
     Repayment,
     RepaymentStatus,
+    Reversal,
 )
-from shared.contracts.billing import RepayBill, ReportCollection
-from shared.engine.refusals import CLOCK_TOLERANCE, refusal, repeated
+from shared.contracts.billing import RecordExternalPayment, RepayBill, ReportCollection, ReportCollectionReversal
+from shared.engine.refusals import refusal, refuse_future, repeated, require
 from shared.engine.service import Yielded
 from shared.engine.vocabulary import Cause, Deadline, Disarm, Named, Rejected, Rows
 from shared.kernel.calendar import Calendar
 
-__all__ = ["ask_provider", "repay", "report_collection"]
+__all__ = [
+    "ask_provider",
+    "record_external_payment",
+    "reinstate_debt",
+    "repay",
+    "report_collection",
+    "report_reversal",
+]
+
+EXTERNAL_WITHIN = timedelta(days=30)
+"""How long ago money may have been paid outside when it is recorded (B-C6)."""
 
 _FINAL_OUTCOME = {
     RepaymentStatus.SUCCEEDED: "SUCCEEDED",
@@ -42,6 +68,7 @@ def repay(
     now: datetime,
     cause: Cause,
     repayment: Repayment | None,
+    book: Book,
     bill: Bill | None,
     plan: Plan | None,
     bills: Rows[Bill],
@@ -49,43 +76,101 @@ def repay(
 ) -> Iterator[Yielded]:
     """The buyer pays a bill or an order now: the provider is asked for the money (BIL-05, B-A2, B-C1)."""
     if repayment is not None:
-        raise repeated(
-            same=repayment.content == cause.content,
-            repayment_id=repayment.repayment_id,
-            status=str(repayment.status),
-            amount=repayment.amount,
-        )
-    debt = _target(command, bill, plan)
-    repayment = collection.requested_by_buyer(command, now, cause)
-    waiting = settlement.target_bills(repayment, bills)
-    _refuse_repayment(command, debt, waiting, allocation.outstanding(settlement.target_parts(repayment, bills, plans)))
+        raise _known(repayment, cause)
+    _refuse_target(command, bill, plan)
+    debts = Debts(book, plans, bills)
+    waiting = dues.bills_of(command.order_id, bills) if command.order_id is not None else [bill] if bill else []
+    repayment = collection.requested_by_buyer(command, waiting, now, cause)
+    parts = settlement.target_parts(repayment, debts)
+    outstanding = allocation.total(parts)
+    _refuse_repayment(command, waiting, outstanding, book)
+    own = bill or bills.get(schedule.bill_id_of(command.order_id or ""))
+    if own is not None:
+        repayment = collection.paid_promptly(repayment, own, outstanding)
     yield repayment
-    yield from (collection.waiting(one, repayment) for one in waiting)
+    shares = allocation.by_bill(allocation.allocate(repayment.amount, parts))
+    yield from (collection.waiting(one, repayment, shares.get(one.bill_id, 0)) for one in waiting)
     yield facts.collection_requested(repayment)
-    bill_ids = tuple(one.bill_id for one in waiting)
-    yield Deadline(now + collection.FIRST_ASK, Ask(command.buyer_id, command.repayment_id, bill_ids))
+    yield Deadline(now + collection.FIRST_ASK, Ask(command.buyer_id, command.repayment_id, repayment.bill_ids))
 
 
-def _target(command: RepayBill, bill: Bill | None, plan: Plan | None) -> Bill | Plan:
-    """The bill or order that is to be paid; another buyer's is unknown."""
+def _refuse_target(command: RepayBill, bill: Bill | None, plan: Plan | None) -> None:
+    """The bill or order that is to be paid must exist, another buyer's is unknown, and must still be payable."""
     if command.bill_id is not None:
         if bill is None:
             raise Rejected("UNKNOWN_BILL", bill_id=command.bill_id)
-        return bill
-    if plan is None:
+        require(BILL_MACHINE, bill.status, "RepayBill")
+    elif plan is None:
         raise Rejected("UNKNOWN_ORDER", order_id=command.order_id)
-    return plan
+    else:
+        require(PLAN_MACHINE, plan.status, "RepayBill")
 
 
-def _refuse_repayment(command: RepayBill, debt: Bill | Plan, waiting: list[Bill], outstanding: int) -> None:
-    """The refusals of a RepayBill, in the order of H-5: state first, then content."""
+def _refuse_repayment(command: RepayBill, waiting: list[Bill], outstanding: int, book: Book) -> None:
+    """The other refusals of a RepayBill, in the order of H-5: state first, then content."""
     for bill in waiting:
         if bill.in_flight is not None:
             raise Rejected("COLLECTION_IN_FLIGHT", bill_id=bill.bill_id, repayment_id=bill.in_flight.repayment_id)
-    if command.currency != debt.currency:
-        raise Rejected("CURRENCY_MISMATCH", currency=debt.currency)
+    if command.currency != book.currency:
+        raise Rejected("CURRENCY_MISMATCH", currency=book.currency)
     if command.instrument.kind == "EXTERNAL":
         raise Rejected("INSTRUMENT_NOT_ALLOWED", "Money paid outside is recorded by the merchant, not collected")
+    if not 1 <= command.amount <= outstanding:
+        raise Rejected("AMOUNT_EXCEEDS_OUTSTANDING", outstanding=outstanding)
+
+
+def _known(repayment: Repayment, cause: Cause) -> Rejected:
+    """The answer to a payment whose id is taken (H-3)."""
+    return repeated(
+        same=repayment.content == cause.content,
+        repayment_id=repayment.repayment_id,
+        status=str(repayment.status),
+        amount=repayment.amount,
+    )
+
+
+# -- the buyer paid the merchant ---------------------------------------------------------------------------------------
+
+
+def _recorded(command: RecordExternalPayment) -> str:
+    return collection.external_id(command)
+
+
+@billing.on(RecordExternalPayment)
+def record_external_payment(
+    command: RecordExternalPayment,
+    now: datetime,
+    cause: Cause,
+    repayment: Annotated[Repayment | None, Named(ids=_recorded)],
+    book: Book,
+    bill: Bill,
+    bills: Rows[Bill],
+    plans: Rows[Plan],
+    calendar: Calendar,
+) -> Iterator[Yielded]:
+    """A bill was paid to the merchant, outside: it is owed no longer, and the merchant is owed less (B-C6, ABU-8)."""
+    if repayment is not None:
+        raise _known(repayment, cause)
+    paid = collection.paid_outside(command, bill, cause)
+    debts = Debts(book, plans, bills)
+    _refuse_external(command, bill, allocation.total(settlement.target_parts(paid, debts)), now)
+    paid_on = calendar.date(command.occurred_at)
+    done = settlement.settle(paid, debts, paid_on, calendar.date(now), calendar)
+    yield done.repayment
+    fact = facts.repayment_allocated(done.repayment, paid_on, done.outcome.after.book)
+    yield from changed(done.outcome, fact, cause, now, calendar)
+
+
+def _refuse_external(command: RecordExternalPayment, bill: Bill, outstanding: int, now: datetime) -> None:
+    """The refusals of a RecordExternalPayment: state first, then content (H-5, B-C6)."""
+    if bill.kind != "PAY_AFTER_USE":
+        raise Rejected("EXTERNAL_NOT_ALLOWED", "A statement is paid through Houfu only", kind=bill.kind)
+    require(BILL_MACHINE, bill.status, "RecordExternalPayment")
+    refuse_future(command.occurred_at, now)
+    if command.occurred_at < now - EXTERNAL_WITHIN:
+        raise Rejected("TOO_OLD", occurred_at=command.occurred_at.isoformat(), within_days=EXTERNAL_WITHIN.days)
+    if command.currency != bill.currency:
+        raise Rejected("CURRENCY_MISMATCH", currency=bill.currency)
     if not 1 <= command.amount <= outstanding:
         raise Rejected("AMOUNT_EXCEEDS_OUTSTANDING", outstanding=outstanding)
 
@@ -107,13 +192,12 @@ def report_collection(
     """What the provider says of a repayment: money came, was refused, or nobody knows yet (2.2)."""
     _refuse_report(report, repayment, now)
     repayment = replace(repayment, provider_ref=report.provider_ref)
+    debts = Debts(book, plans, bills)
     match report.outcome:
         case "SUCCEEDED":
-            paid_on, today = calendar.date(repayment.requested_at), calendar.date(now)
-            done = settlement.settle(repayment, book, bills, plans, paid_on, today)
-            yield from _succeed(done, book, plans, cause, now, calendar)
+            yield from _succeed(repayment, debts, cause, now, calendar)
         case "DECLINED":
-            yield from _fail(report, repayment, book, bills, plans, now, calendar)
+            yield from _fail(report, repayment, debts, now, calendar)
         case "PENDING" | "UNKNOWN":
             yield from _stay_in_doubt(repayment, RepaymentStatus(report.outcome), bills, now)
 
@@ -126,53 +210,37 @@ def _refuse_report(report: ReportCollection, repayment: Repayment, now: datetime
             raise Rejected("ALREADY_DONE", repayment_id=repayment.repayment_id, status=str(repayment.status))
         details = refusal(repayment.status, known)
         raise Rejected("ILLEGAL_TRANSITION", f"{report.outcome} is no news of this repayment", **details)
-    if report.occurred_at > now + CLOCK_TOLERANCE:
-        raise Rejected("TIME_IN_FUTURE", now=now.isoformat())
+    refuse_future(report.occurred_at, now)
     if report.currency != repayment.currency:
         raise Rejected("CURRENCY_MISMATCH", currency=repayment.currency)
     if report.amount != repayment.amount:
         raise Rejected("AMOUNT_MISMATCH", requested=repayment.amount, reported=report.amount)
 
 
-def _succeed(
-    done: settlement.Settlement, before: Book, plans: Rows[Plan], cause: Cause, now: datetime, calendar: Calendar
-) -> Iterator[Yielded]:
+def _succeed(repayment: Repayment, debts: Debts, cause: Cause, now: datetime, calendar: Calendar) -> Iterator[Yielded]:
     """Money came: debts are paid in their order, and what nobody owed goes back (B-A, B-D3)."""
+    paid_on = calendar.date(repayment.requested_at)
+    done = settlement.settle(repayment, debts, paid_on, calendar.date(now), calendar)
     yield done.repayment
-    if done.book is not before:
-        yield done.book
-    yield from done.plans
-    yield from (change.after for change in done.changes)
-    if (overpayment := done.overpayment) is not None:
-        yield overpayment
-    yield from ledger.repayment_allocated(done.repayment, done.plans, cause, now)
-    yield from facts.settled(done)
-    yield Disarm(Ask, done.repayment.repayment_id)
-    for plan in done.plans:
-        yield from timetable.disarm_pauses(plans[plan.order_id], plan)
-    for change in done.changes:
-        yield from timetable.rescheduled(change, now, calendar)
+    yield Disarm(Ask, repayment.repayment_id)
+    fact = facts.repayment_allocated(done.repayment, paid_on, done.outcome.after.book)
+    yield from changed(done.outcome, fact, cause, now, calendar)
 
 
 def _fail(
-    report: ReportCollection,
-    repayment: Repayment,
-    book: Book,
-    bills: Rows[Bill],
-    plans: Rows[Plan],
-    now: datetime,
-    calendar: Calendar,
+    report: ReportCollection, repayment: Repayment, debts: Debts, now: datetime, calendar: Calendar
 ) -> Iterator[Yielded]:
     """The provider refused: a hard decline blocks the instrument, a soft one leaves it to the next attempt (B-C3)."""
-    if report.decline == "HARD" and repayment.instrument == book.autopay.instrument:
-        book = replace(book, autopay=replace(book.autopay, blocked=True))
-        yield book
+    autopay = debts.book.autopay
+    if report.decline == "HARD" and repayment.instrument == autopay.instrument:
+        autopay = replace(autopay, blocked=True)
+        yield replace(debts.book, autopay=autopay)
     yield replace(repayment, status=RepaymentStatus.FAILED)
-    yield from settlement.bills_waiting(repayment, bills).values()
-    bill = next(iter(settlement.target_bills(repayment, bills)), None)
+    yield from settlement.bills_waiting(repayment, debts.bills).values()
+    bill = next(iter(settlement.target_bills(repayment, debts.bills)), None)
     next_at = timetable.next_attempt_at(bill, now, calendar) if bill is not None else None
-    amount_due = dues.amount_due(bill, plans) if bill is not None else 0
-    yield facts.collection_failed(repayment, report, collection.prospect(bill, amount_due, book.autopay, next_at))
+    due_part = dues.due_part(bill, debts.plans) if bill is not None else 0
+    yield facts.collection_failed(repayment, report, collection.prospect(bill, due_part, autopay, next_at))
     yield Disarm(Ask, repayment.repayment_id)
 
 
@@ -210,3 +278,86 @@ def ask_provider(
         yield Deadline(now + pause, ask)
     else:
         yield from settlement.bills_waiting(asked, bills).values()
+
+
+# -- a bank takes money back -------------------------------------------------------------------------------------------
+
+
+@billing.on(ReportCollectionReversal)
+def report_reversal(
+    report: ReportCollectionReversal,
+    now: datetime,
+    cause: Cause,
+    reversal: Reversal | None,
+    repayment: Repayment,
+    book: Book,
+) -> Iterator[Yielded]:
+    """A bank return or a chargeback: what the repayment had paid is undone, and owed again at once (B-C7)."""
+    if reversal is not None:
+        same = reversal.content == cause.content
+        raise repeated(same=same, reversal_id=reversal.reversal_id, amount=reversal.amount)
+    _refuse_reversal(report, repayment, now)
+    undone = reinstating.undone(repayment, report.amount)
+    reversal = Reversal(
+        buyer_id=report.buyer_id,
+        reversal_id=report.reversal_id,
+        repayment_id=report.repayment_id,
+        currency=report.currency,
+        amount=report.amount,
+        reason=report.reason,
+        undone=undone,
+        content=cause.content,
+    )
+    yield reinstating.reversed_repayment(repayment, report.amount)
+    yield reversal
+    yield facts.repayment_reversed(reversal, book.owing(reinstating.principal(undone)))
+    order_ids = tuple(dict.fromkeys(part.order_id for part in undone))
+    bill_ids = tuple(dict.fromkeys(part.bill_id for part in undone))
+    yield Deadline(now, ReinstateDebt(report.buyer_id, report.reversal_id, report.repayment_id, order_ids, bill_ids))
+
+
+def _refuse_reversal(report: ReportCollectionReversal, repayment: Repayment, now: datetime) -> None:
+    """The refusals of a ReportCollectionReversal: state first, then content (H-5, B-C7)."""
+    require(REPAYMENT_MACHINE, repayment.status, "ReportCollectionReversal")
+    if repayment.mode == "EXTERNAL":
+        raise Rejected("EXTERNAL_NOT_ALLOWED", "What was paid outside no provider can take back")
+    refuse_future(report.occurred_at, now)
+    if report.currency != repayment.currency:
+        raise Rejected("CURRENCY_MISMATCH", currency=repayment.currency)
+    rest = repayment.amount - repayment.reversed
+    if not 1 <= report.amount <= rest:
+        raise Rejected("AMOUNT_EXCEEDS_REPAYMENT", not_reversed=rest)
+
+
+def _orders(due: ReinstateDebt) -> tuple[str, ...]:
+    return due.order_ids
+
+
+def _bills_paid(due: ReinstateDebt) -> tuple[str, ...]:
+    return due.bill_ids
+
+
+@billing.on(ReinstateDebt)
+def reinstate_debt(
+    due: ReinstateDebt,
+    now: datetime,
+    cause: Cause,
+    reversal: Reversal,
+    book: Book,
+    plans: Annotated[Rows[Plan], Named(ids=_orders)],
+    bills: Annotated[Rows[Bill], Named(ids=_bills_paid)],
+    calendar: Calendar,
+) -> Iterator[Yielded]:
+    """What a reversed repayment had paid is owed again, closed orders are open again, on one bill due soon (B-C7)."""
+    today = calendar.date(now)
+    done = reinstating.reinstated(reversal, plans, bills, today)
+    movements = (one for part in reversal.undone for one in ledger.debt_reinstated(part, done.bill.bill_id, plans))
+    before = Debts(book, plans, {})
+    outcome = concluded(before, before.with_plans(*done.plans).moving(movements), today)
+    book = outcome.after.book
+    yield done.bill
+    yield from done.relieved
+    yield from changed(outcome, None, cause, now, calendar)
+    yield from (facts.plan_reopened(plan, done.bill, book) for plan in done.plans)
+    yield facts.bill_issued(done.bill, outcome.after.plans)
+    yield from timetable.arm_set(done.bill, now, calendar)

@@ -7,19 +7,35 @@ from dataclasses import replace
 from datetime import date, datetime, timedelta
 
 from services.billing.deadlines import Step
-from services.billing.state import Bill, BillStatus, BillTerms
+from services.billing.rules.late_fees import fee_days
+from services.billing.state import STAGES, Bill, BillStatus, BillTerms
 from shared.contracts.billing import Bucket, Stage
 
-__all__ = ["LAST_DAY", "STEP_WAIT", "aged", "bucket_at", "climbs", "days_past_due", "ladder", "must_wait", "stage_at"]
+__all__ = [
+    "CHARGED_OFF_FROM",
+    "STEP_WAIT",
+    "aged",
+    "bucket_at",
+    "climbs",
+    "days_past_due",
+    "ladder",
+    "must_wait",
+    "stage_at",
+]
 
-LAST_DAY = 121
-"""The last day of the ladder. On the 181st a bill is charged off; until charging off exists that day is not a step:
-the bill stays OVERDUE in stage COLLECTIONS."""
+CHARGED_OFF_FROM = 181
+"""The day past due on which a bill is written off (B-D4)."""
 
 STEP_WAIT = timedelta(hours=24)
 STEP_WAITS_MAX = 7
 
-_STAGES: tuple[tuple[int, Stage], ...] = ((1, "REMINDER"), (4, "RESTRICTED"), (10, "SUSPENDED"), (31, "COLLECTIONS"))
+_STAGES: tuple[tuple[int, Stage], ...] = (
+    (1, "REMINDER"),
+    (4, "RESTRICTED"),
+    (10, "SUSPENDED"),
+    (31, "COLLECTIONS"),
+    (CHARGED_OFF_FROM, "CHARGED_OFF"),
+)
 _BUCKETS: tuple[tuple[int, Bucket], ...] = (
     (1, "D1_3"),
     (4, "D4_30"),
@@ -27,15 +43,13 @@ _BUCKETS: tuple[tuple[int, Bucket], ...] = (
     (61, "D61_90"),
     (91, "D91_120"),
     (121, "D121_180"),
+    (181, "D181_UP"),
 )
 
 
 def ladder(terms: BillTerms) -> tuple[int, ...]:
-    """The days past due on which something happens to an unpaid bill, ascending (B-D1).
-
-    Today these are the dunning steps; days on which only a fee falls due belong here as well, and do not climb.
-    """
-    return tuple(day for day in terms.dunning.step_days if day <= LAST_DAY)
+    """The days past due on which something happens to an unpaid bill, ascending: dunning steps and fee days (B-D1)."""
+    return tuple(sorted({*terms.dunning.step_days, *fee_days(terms.late_fee)}))
 
 
 def climbs(terms: BillTerms, day: int) -> bool:
@@ -57,7 +71,8 @@ def bucket_at(dpd: int) -> Bucket:
 
 def aged(bill: Bill, day: int) -> Bill:
     """The bill after the ladder's ``day`` was taken."""
-    stage = stage_at(day) if climbs(bill.terms, day) else bill.stage
+    reached = stage_at(day) if climbs(bill.terms, day) else bill.stage
+    stage = max(bill.stage, reached, key=STAGES.index)  # another line of it may have come further and be paused
     return replace(bill, status=BillStatus.OVERDUE, last_step=day, max_dpd=max(bill.max_dpd, day), stage=stage)
 
 
@@ -74,12 +89,10 @@ def must_wait(bill: Bill, step: Step, due_part: int, fell_due_at: datetime) -> b
 
 
 def days_past_due(bill: Bill, paid_on: date, due_part: int) -> int:
-    """``max_dpd`` of a bill after a repayment requested on ``paid_on`` reduced it (section 2, B-D3).
+    """``max_dpd`` of a bill after a repayment requested on ``paid_on`` reduced it (section 2).
 
-    The highest day of a step taken or, if higher, of ``paid_on``; 0 if no step was taken or it was paid in time.
-    While the bill had no ``due_part`` it did not age.
+    The highest day of a step taken or, if higher, of ``paid_on``; 0 if no step was taken. While the bill had no
+    ``due_part`` it did not age.
     """
     late = (paid_on - bill.due_on).days
-    if not bill.last_step or late <= 0:
-        return 0
-    return max(bill.max_dpd, late) if due_part else bill.max_dpd
+    return max(bill.max_dpd, late) if bill.max_dpd and due_part else bill.max_dpd

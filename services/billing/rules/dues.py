@@ -1,6 +1,7 @@
-"""What a bill still costs: its lines say when, the plans of its orders say how much.
+"""What a bill still costs: its lines say when, the plans of its orders say how much, and it knows its late fees.
 
-Amounts are minor units of the bill's currency; ``plans`` maps order ids to the plans of at least the bill's orders.
+Amounts are minor units of the bill's currency. ``plans`` maps order ids to at least the live plans of the bill's
+orders; a line whose plan is not among them costs nothing any more.
 """
 
 from __future__ import annotations
@@ -10,31 +11,47 @@ from datetime import date
 
 from services.billing.state import Bill, Instalment, Line, Plan
 
-__all__ = ["amount_due", "collectable", "past_due", "unpaid"]
+__all__ = ["amount_due", "bills_of", "collectable", "due_part", "lines_of", "past_due", "unpaid"]
 
 Plans = Mapping[str, Plan]
 
 
 def amount_due(bill: Bill, plans: Plans) -> int:
-    """All due parts, whenever they fall due."""
-    return sum(part.due_part for _, part in _parts(bill, plans))
+    """All that is payable, whenever it falls due: due parts and unpaid late fees."""
+    return due_part(bill, plans) + bill.unpaid_late_fees
+
+
+def due_part(bill: Bill, plans: Plans) -> int:
+    """All due parts; a bill without any neither comes up nor ages, whatever late fees it has."""
+    return sum(part.due_part for _, part in lines_of(bill, plans))
 
 
 def collectable(bill: Bill, plans: Plans, day: date) -> int:
-    """The due parts whose due date is reached on ``day``: what a collection asks for (B-C2)."""
-    return sum(part.due_part for line, part in _parts(bill, plans) if line.due_on <= day)
+    """What a collection asks for on ``day``: the due parts whose due date is reached, and late fees (B-C2).
+
+    Nothing where no due part is reached: late fees alone are not collected.
+    """
+    reached = sum(part.due_part for line, part in lines_of(bill, plans) if line.due_on <= day)
+    return reached + bill.unpaid_late_fees if reached else 0
 
 
 def past_due(bill: Bill, plans: Plans, day: date) -> int:
     """The due parts whose due date is over on ``day``: what ages a bill (T-2)."""
-    return sum(part.due_part for line, part in _parts(bill, plans) if line.due_on < day)
+    return sum(part.due_part for line, part in lines_of(bill, plans) if line.due_on < day)
 
 
 def unpaid(bill: Bill, plans: Plans) -> int:
-    """Principal and fees that are not paid, paused ones included; at 0 the bill closes."""
-    return sum(part.unpaid for _, part in _parts(bill, plans))
+    """All that is not paid, paused and charged-off principal included; at 0 the bill closes."""
+    return sum(part.unpaid for _, part in lines_of(bill, plans)) + bill.unpaid_late_fees
 
 
-def _parts(bill: Bill, plans: Plans) -> Iterator[tuple[Line, Instalment]]:
+def lines_of(bill: Bill, plans: Plans) -> Iterator[tuple[Line, Instalment]]:
+    """The lines of a bill that may still cost something, each with the instalment it bills."""
     for line in bill.lines:
-        yield line, plans[line.order_id].instalments[line.seq - 1]
+        if line.order_id in plans:
+            yield line, plans[line.order_id].instalments[line.seq - 1]
+
+
+def bills_of(order_id: str, bills: Mapping[str, Bill]) -> list[Bill]:
+    """Those of ``bills`` that hold a line of the order."""
+    return [bill for bill in bills.values() if any(line.order_id == order_id for line in bill.lines)]

@@ -2,29 +2,40 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterable, Mapping
+from collections.abc import Iterable, Iterator, Mapping
 from datetime import datetime
 from typing import NamedTuple
 
-from services.billing.rules.refunding import Fall
-from services.billing.state import Component, LedgerAccount, Plan, Posting, Refund, Repayment
+from services.billing.state import Allocation, Component, JournalFact, LedgerAccount, Plan, Posting, Refund
 from shared.contracts.refunds import PayoutReported
 from shared.engine.vocabulary import Cause
 
 __all__ = [
     "Movement",
     "Unbalanced",
+    "charged_off",
+    "credit_applied",
+    "debt_reinstated",
+    "extension_granted",
+    "instalment_fee_cancelled",
+    "late_fee_assessed",
+    "late_fee_reversed",
+    "money_came",
+    "money_left_over",
+    "paid",
     "payout_reported",
     "plan_opened",
     "post",
-    "refund_allocated",
-    "repayment_allocated",
+    "refund_in_cash",
+    "refund_on_debt",
 ]
 
+_A = LedgerAccount
+
 _RECEIVABLE: Mapping[Component, LedgerAccount] = {
-    "LATE_FEE": LedgerAccount.LATE_FEE_RECEIVABLE,
-    "FEE": LedgerAccount.FEE_RECEIVABLE,
-    "PRINCIPAL": LedgerAccount.PRINCIPAL_RECEIVABLE,
+    "LATE_FEE": _A.LATE_FEE_RECEIVABLE,
+    "FEE": _A.FEE_RECEIVABLE,
+    "PRINCIPAL": _A.PRINCIPAL_RECEIVABLE,
 }
 
 
@@ -35,54 +46,136 @@ class Unbalanced(ValueError):
 class Movement(NamedTuple):
     """An amount on one account: a debit above zero, a credit below."""
 
+    fact: JournalFact
     account: LedgerAccount
     amount: int
-    order_id: str | None
-    bill_id: str | None
-    merchant_id: str | None
+    order_id: str | None = None
+    bill_id: str | None = None
+    merchant_id: str | None = None
 
 
-def plan_opened(plan: Plan, cause: Cause, now: datetime) -> list[Posting]:
+# -- debts arise -------------------------------------------------------------------------------------------------------
+
+
+def plan_opened(plan: Plan) -> list[Movement]:
     """The buyer owes principal and fee; the merchant is owed the principal, the fee is earned."""
     order, merchant = plan.order_id, plan.merchant_id
-    movements = (
-        Movement(LedgerAccount.PRINCIPAL_RECEIVABLE, plan.principal, order, None, merchant),
-        Movement(LedgerAccount.FEE_RECEIVABLE, plan.fee, order, None, merchant),
-        Movement(LedgerAccount.MERCHANT_PAYABLE, -plan.principal, order, None, merchant),
-        Movement(LedgerAccount.INSTALMENT_FEE_INCOME, -plan.fee, order, None, merchant),
-    )
-    return post(plan.buyer_id, plan.currency, movements, cause, now)
+    return [
+        Movement("PLAN_OPENED", _A.PRINCIPAL_RECEIVABLE, plan.principal, order, None, merchant),
+        Movement("PLAN_OPENED", _A.FEE_RECEIVABLE, plan.fee, order, None, merchant),
+        Movement("PLAN_OPENED", _A.MERCHANT_PAYABLE, -plan.principal, order, None, merchant),
+        Movement("PLAN_OPENED", _A.INSTALMENT_FEE_INCOME, -plan.fee, order, None, merchant),
+    ]
 
 
-def repayment_allocated(repayment: Repayment, plans: Iterable[Plan], cause: Cause, now: datetime) -> list[Posting]:
-    """Cash came in from the provider, receivables went down; what nobody owed is the buyer's credit."""
-    merchants = {plan.order_id: plan.merchant_id for plan in plans}
-    target = (repayment.order_id, repayment.bill_id)
-    movements = [Movement(LedgerAccount.PROVIDER_CASH, repayment.amount, *target, None)]
-    for part in repayment.allocations:
-        account, merchant = _RECEIVABLE[part.component], merchants[part.order_id]
-        movements.append(Movement(account, -part.amount, part.order_id, part.bill_id, merchant))
-    movements.append(Movement(LedgerAccount.BUYER_CREDIT, -repayment.overpaid, *target, None))
-    return post(repayment.buyer_id, repayment.currency, movements, cause, now)
+def late_fee_assessed(bill_id: str, amount: int) -> list[Movement]:
+    """The buyer owes a late fee, and it is earned."""
+    return [
+        Movement("LATE_FEE_ASSESSED", _A.LATE_FEE_RECEIVABLE, amount, bill_id=bill_id),
+        Movement("LATE_FEE_ASSESSED", _A.LATE_FEE_INCOME, -amount, bill_id=bill_id),
+    ]
 
 
-def refund_allocated(fall: Fall, cause: Cause, now: datetime) -> list[Posting]:
-    """The merchant is owed less: by what the buyer owes less, and by what is to be paid out.
-
-    An EXTERNAL leg the merchant pays by himself, and what is unallocated nobody pays: neither is in the journal.
-    """
-    plan = fall.plan
+def extension_granted(plan: Plan, bill_id: str, fee: int) -> list[Movement]:
+    """The buyer owes the price of a later due date, and it is earned."""
     order, merchant = plan.order_id, plan.merchant_id
-    cash = fall.amount_of("ORIGINAL_ROUTE", "WALLET")
-    movements = [Movement(LedgerAccount.MERCHANT_PAYABLE, fall.amount_of("DEBT") + cash, order, None, merchant)]
-    for seq, amount in fall.taken.items():
-        bill_id = plan.instalments[seq - 1].bill_id
-        movements.append(Movement(LedgerAccount.PRINCIPAL_RECEIVABLE, -amount, order, bill_id, merchant))
-    movements.append(Movement(LedgerAccount.REFUNDS_PAYABLE, -cash, order, None, merchant))
-    return post(plan.buyer_id, plan.currency, movements, cause, now)
+    return [
+        Movement("EXTENSION_GRANTED", _A.FEE_RECEIVABLE, fee, order, bill_id, merchant),
+        Movement("EXTENSION_GRANTED", _A.EXTENSION_FEE_INCOME, -fee, order, bill_id, merchant),
+    ]
 
 
-def payout_reported(reported: PayoutReported, refund: Refund, cause: Cause, now: datetime) -> list[Posting]:
+# -- money comes in ----------------------------------------------------------------------------------------------------
+
+
+def money_came(
+    amount: int, *, order_id: str | None, bill_id: str | None, merchant_id: str | None = None
+) -> list[Movement]:
+    """The provider holds it; paid outside, to ``merchant_id``, that one is owed less. Its use is posted apart."""
+    account = _A.PROVIDER_CASH if merchant_id is None else _A.MERCHANT_PAYABLE
+    return [Movement("REPAYMENT", account, amount, order_id, bill_id, merchant_id)]
+
+
+def money_left_over(amount: int, *, order_id: str | None, bill_id: str | None) -> list[Movement]:
+    """What nobody owed is the buyer's credit."""
+    return [Movement("REPAYMENT", _A.BUYER_CREDIT, -amount, order_id, bill_id)]
+
+
+def paid(parts: Iterable[Allocation], plans: Mapping[str, Plan]) -> Iterator[Movement]:
+    """Money of the buyer pays parts of the debt."""
+    return _lowered("REPAYMENT", parts, plans)
+
+
+def debt_reinstated(part: Allocation, bill_id: str, plans: Mapping[str, Plan]) -> list[Movement]:
+    """A bank took money back: what it had paid is owed again, on another bill; late fees as fees."""
+    about = (part.order_id, bill_id, plans[part.order_id].merchant_id)
+    account = _A.PRINCIPAL_RECEIVABLE if part.component == "PRINCIPAL" else _A.FEE_RECEIVABLE
+    return [
+        Movement("REPAYMENT_REVERSED", account, part.amount, *about),
+        Movement("REPAYMENT_REVERSED", _A.PROVIDER_CASH, -part.amount, *about),
+    ]
+
+
+# -- debts are taken back ----------------------------------------------------------------------------------------------
+
+
+def late_fee_reversed(bill_id: str, unpaid: int, paid: int) -> list[Movement]:
+    """Less is earned: the unpaid part is owed no longer, the paid part is the buyer's credit."""
+    return [
+        Movement("FEE_REVERSED", _A.LATE_FEE_INCOME, unpaid + paid, bill_id=bill_id),
+        Movement("FEE_REVERSED", _A.LATE_FEE_RECEIVABLE, -unpaid, bill_id=bill_id),
+        Movement("FEE_REVERSED", _A.BUYER_CREDIT, -paid, bill_id=bill_id),
+    ]
+
+
+def credit_applied(parts: Iterable[Allocation], plans: Mapping[str, Plan]) -> Iterator[Movement]:
+    """The buyer's credit, which was a late fee, pays parts of the debt."""
+    for part in parts:
+        order, merchant = _subject(part, plans)
+        yield Movement("FEE_REVERSED", _A.BUYER_CREDIT, part.amount, order, part.bill_id, merchant)
+    yield from _lowered("FEE_REVERSED", parts, plans)
+
+
+def instalment_fee_cancelled(plan: Plan, bill_id: str, amount: int) -> list[Movement]:
+    """The fee of an instalment not yet billed is not earned (B-R2)."""
+    order, merchant = plan.order_id, plan.merchant_id
+    return [
+        Movement("FEE_REVERSED", _A.INSTALMENT_FEE_INCOME, amount, order, bill_id, merchant),
+        Movement("FEE_REVERSED", _A.FEE_RECEIVABLE, -amount, order, bill_id, merchant),
+    ]
+
+
+def refund_on_debt(part: Allocation, plan: Plan) -> list[Movement]:
+    """A refund pays a part of the debt: the merchant is owed less by as much."""
+    order, merchant = plan.order_id, plan.merchant_id
+    return [
+        Movement("REFUND", _A.MERCHANT_PAYABLE, part.amount, order, None, merchant),
+        *_lowered("REFUND", (part,), {plan.order_id: plan}),
+    ]
+
+
+def refund_in_cash(plan: Plan, amount: int) -> list[Movement]:
+    """What is to be paid out the merchant is owed less."""
+    order, merchant = plan.order_id, plan.merchant_id
+    return [
+        Movement("REFUND", _A.MERCHANT_PAYABLE, amount, order, None, merchant),
+        Movement("REFUND", _A.REFUNDS_PAYABLE, -amount, order, None, merchant),
+    ]
+
+
+def charged_off(component: Component, amount: int, bill_id: str, plan: Plan | None = None) -> list[Movement]:
+    """What is written off is a loss; late fees are no plan's."""
+    about = (plan.order_id, bill_id, plan.merchant_id) if plan is not None else (None, bill_id, None)
+    return [
+        Movement("CHARGE_OFF", _A.CREDIT_LOSS, amount, *about),
+        Movement("CHARGE_OFF", _RECEIVABLE[component], -amount, *about),
+    ]
+
+
+# -- money goes out ----------------------------------------------------------------------------------------------------
+
+
+def payout_reported(reported: PayoutReported, refund: Refund) -> list[Movement]:
     """Money left, or bounced and came back; nothing else a provider says moves an account.
 
     Outside, the merchant pays in the provider's place: posted only for an overpayment, where billing owed the money.
@@ -90,24 +183,45 @@ def payout_reported(reported: PayoutReported, refund: Refund, cause: Cause, now:
     overpaid = reported.cause == "OVERPAYMENT"
     if reported.outcome not in ("SUCCEEDED", "RETURNED") or (reported.kind == "EXTERNAL" and not overpaid):
         return []
-    owed = LedgerAccount.BUYER_CREDIT if overpaid else LedgerAccount.REFUNDS_PAYABLE
-    payer = LedgerAccount.MERCHANT_PAYABLE if reported.kind == "EXTERNAL" else LedgerAccount.PROVIDER_CASH
+    owed = _A.BUYER_CREDIT if overpaid else _A.REFUNDS_PAYABLE
+    payer = _A.MERCHANT_PAYABLE if reported.kind == "EXTERNAL" else _A.PROVIDER_CASH
     amount = reported.amount if reported.outcome == "SUCCEEDED" else -reported.amount
     subject = (refund.order_id, refund.bill_id, refund.merchant_id)
-    movements = (Movement(owed, amount, *subject), Movement(payer, -amount, *subject))
-    return post(reported.buyer_id, reported.currency, movements, cause, now)
+    return [Movement("PAYOUT", owed, amount, *subject), Movement("PAYOUT", payer, -amount, *subject)]
+
+
+# -- the journal -------------------------------------------------------------------------------------------------------
 
 
 def post(buyer_id: str, currency: str, movements: Iterable[Movement], cause: Cause, now: datetime) -> list[Posting]:
-    """The postings of one fact, without zero amounts; :class:`Unbalanced` unless they sum to zero."""
-    postings: list[Posting] = []
-    balance = 0
-    for account, amount, *subject in movements:
-        if amount:
-            balance += amount
-            debit, credit = (amount, 0) if amount > 0 else (0, -amount)
-            n = len(postings)
-            postings.append(Posting(buyer_id, cause.id, n, now, account, debit, credit, currency, *subject))
-    if balance:
+    """The postings of one message: movements of one fact on one account about one subject together, none of zero.
+
+    :class:`Unbalanced` unless they sum to zero.
+    """
+    sums: dict[tuple[JournalFact, LedgerAccount, str | None, str | None, str | None], int] = {}
+    for fact, account, amount, order_id, bill_id, merchant_id in movements:
+        place = (fact, account, order_id, bill_id, merchant_id)
+        sums[place] = sums.get(place, 0) + amount
+    if sum(sums.values()):
         raise Unbalanced(f"the postings of {cause.id} do not sum to zero")
-    return postings
+    moved = [(*place, amount) for place, amount in sums.items() if amount]
+    return [
+        Posting(buyer_id, cause.id, n, now, fact, account, max(amount, 0), max(-amount, 0), currency, *subject)
+        for n, (fact, account, *subject, amount) in enumerate(moved)
+    ]
+
+
+def _lowered(fact: JournalFact, parts: Iterable[Allocation], plans: Mapping[str, Plan]) -> Iterator[Movement]:
+    """Less is owed; of what had been written off that is a recovery."""
+    for part in parts:
+        order, merchant = _subject(part, plans)
+        about = (order, part.bill_id, merchant)
+        yield Movement(fact, _RECEIVABLE[part.component], part.recovers - part.amount, *about)
+        yield Movement(fact, _A.RECOVERIES, -part.recovers, *about)
+
+
+def _subject(part: Allocation, plans: Mapping[str, Plan]) -> tuple[str | None, str | None]:
+    """The order and merchant a part is about; a late fee is the bill's."""
+    if part.component == "LATE_FEE":
+        return None, None
+    return part.order_id, plans[part.order_id].merchant_id

@@ -1,6 +1,6 @@
 """What becomes of a bill when the instalments on its lines change: paused as a whole, running again, redated (B-H3).
 
-``plans`` maps order ids to the plans of at least the bill's orders.
+``plans`` maps order ids to at least the live plans of the bill's orders.
 """
 
 from __future__ import annotations
@@ -9,10 +9,10 @@ from collections.abc import Iterable, Mapping
 from dataclasses import dataclass, replace
 from datetime import date, timedelta
 
-from services.billing.rules.dues import amount_due, past_due, unpaid
+from services.billing.rules.dues import bills_of, due_part, lines_of, past_due, unpaid
 from services.billing.state import Bill, Instalment, Line, Plan
 
-__all__ = ["BillChange", "bills_of", "changed_bills", "cured", "followed"]
+__all__ = ["BillChange", "changed_bills", "cured", "followed", "next_version", "redated"]
 
 Plans = Mapping[str, Plan]
 
@@ -22,7 +22,7 @@ NOTICE_DAYS = 3
 
 @dataclass(frozen=True, slots=True)
 class BillChange:
-    """A bill before and after the instalments on it changed, and what it had to collect each time, in minor units."""
+    """A bill before and after a message, and the due parts it had each time, in minor units."""
 
     before: Bill
     after: Bill
@@ -31,17 +31,12 @@ class BillChange:
 
     @classmethod
     def between(cls, before: Bill, plans_before: Plans, after: Bill, plans_after: Plans) -> BillChange:
-        return cls(before, after, amount_due(before, plans_before), amount_due(after, plans_after))
+        return cls(before, after, due_part(before, plans_before), due_part(after, plans_after))
 
     @property
     def is_cured(self) -> bool:
         """The bill had a stage and left it."""
         return self.before.stage != "NONE" and self.after.stage == "NONE"
-
-
-def bills_of(order_id: str, bills: Mapping[str, Bill]) -> list[Bill]:
-    """Those of ``bills`` that hold a line of the order."""
-    return [bill for bill in bills.values() if any(line.order_id == order_id for line in bill.lines)]
 
 
 def changed_bills(plan: Plan, bills: Mapping[str, Bill], plans: Plans, today: date) -> list[BillChange]:
@@ -61,46 +56,53 @@ def followed(bill: Bill, plans: Plans, today: date) -> Bill:
     """
     moved_to = today + timedelta(days=NOTICE_DAYS)
     known = (line.due_version for line in bill.lines if line.due_on == moved_to)
-    version = next(known, max(line.due_version for line in bill.lines) + 1)
-    lines = tuple(_followed(line, _part(line, plans), today, version) for line in bill.lines)
-    return _dated(replace(bill, lines=lines), plans)
+    version = next(known, next_version(bill))
+    parts = {(line.order_id, line.seq): part for line, part in lines_of(bill, plans)}
+    lines = tuple(_followed(line, parts.get((line.order_id, line.seq)), today, version) for line in bill.lines)
+    return redated(replace(bill, lines=lines) if lines != bill.lines else bill, plans)
+
+
+def next_version(bill: Bill) -> int:
+    """The number of the bill's next due date."""
+    return max(line.due_version for line in bill.lines) + 1
+
+
+def redated(bill: Bill, plans: Plans) -> Bill:
+    """The bill with the due date of its earliest line that has a due part; only days ahead are steps of a new one."""
+    due: Iterable[Line] = (line for line, part in lines_of(bill, plans) if part.due_part)
+    first = min(due, key=lambda line: line.due_on, default=None)
+    if first is None or (first.due_on, first.due_version) == (bill.due_on, bill.due_version):
+        return bill
+    last_step = bill.last_step if first.due_version == bill.due_version else 0
+    return replace(bill, due_on=first.due_on, due_version=first.due_version, last_step=last_step)
 
 
 def cured(before: Bill, plans_before: Plans, after: Bill, plans_after: Plans, today: date) -> Bill:
-    """``after`` without a stage, if a payment or refund took what was past due of it, or all there was (B-D2).
+    """``after`` without a stage, if what was past due of it was paid, refunded or given more time (B-D2).
 
-    A bill whose past-due part is paused keeps its stage until that part is gone for good.
+    A bill whose past-due part is paused keeps its stage until that part is gone for good; so does one written off.
     """
-    gone = past_due(before, plans_before, today) and not past_due(after, plans_after, today)
-    if after.stage != "NONE" and (gone or not unpaid(after, plans_after)):
+    frozen = {(line.order_id, line.seq) for line in before.lines if line.paused_dpd}
+    left = {(line.order_id, line.seq) for line, part in lines_of(after, plans_after) if part.outstanding}
+    was_late = frozen or past_due(before, plans_before, today)
+    gone = was_late and not frozen & left and not past_due(after, plans_after, today)
+    if after.stage not in ("NONE", "CHARGED_OFF") and gone:
+        return replace(after, stage="NONE")
+    if after.stage != "NONE" and not unpaid(after, plans_after):
         return replace(after, stage="NONE")
     return after
 
 
-def _part(line: Line, plans: Plans) -> Instalment:
-    return plans[line.order_id].instalments[line.seq - 1]
-
-
-def _followed(line: Line, part: Instalment, today: date, version: int) -> Line:
-    wholly_paused = 0 < part.paused == part.outstanding
+def _followed(line: Line, part: Instalment | None, today: date, version: int) -> Line:
+    wholly_paused = part is not None and 0 < part.paused == part.outstanding
     if wholly_paused and line.paused_dpd is None:
         return replace(line, paused_dpd=max(0, (today - line.due_on).days))
     if wholly_paused or line.paused_dpd is None:
         return line
     running = replace(line, paused_dpd=None)
-    if not part.outstanding:
+    if part is None or not part.unpaid:
         return running
     if line.paused_dpd:
         return replace(running, due_on=today - timedelta(days=line.paused_dpd))
     due_on = max(line.due_on, today + timedelta(days=NOTICE_DAYS))
     return running if due_on == line.due_on else replace(running, due_on=due_on, due_version=version)
-
-
-def _dated(bill: Bill, plans: Plans) -> Bill:
-    """The bill with the due date of its earliest line that has a due part; only days ahead are steps of a new one."""
-    due: Iterable[Line] = (line for line in bill.lines if _part(line, plans).due_part)
-    first = min(due, key=lambda line: line.due_on, default=None)
-    if first is None:
-        return bill
-    last_step = bill.last_step if first.due_version == bill.due_version else 0
-    return replace(bill, due_on=first.due_on, due_version=first.due_version, last_step=last_step)

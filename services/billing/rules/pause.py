@@ -1,8 +1,8 @@
-"""What return cases keep out of collection and dunning, and until when (B-H). Amounts: principal in minor units."""
+"""What returns and appeals keep out of collection and dunning, and until when (B-H). Amounts are minor units."""
 
 from __future__ import annotations
 
-from collections.abc import Mapping
+from collections.abc import Iterable, Mapping
 from dataclasses import replace
 from datetime import date, datetime, timedelta
 
@@ -63,11 +63,12 @@ def resumed(plan: Plan, pause: Pause, today: date, event_id: str | None = None) 
     return _with_pause(plan, pause, replace(_kept(pause, {}, today), heard=heard_of))
 
 
-def lowered(plan: Plan, ref: str | None, taken: Mapping[int, int], today: date) -> Plan:
-    """The plan after a refund of the case ``ref`` took ``taken`` by instalment: its pause loses that much (B-H1)."""
-    pause = running(plan, ref) if ref is not None else None
-    if pause is not None:
-        kept = {share.seq: share.amount - taken.get(share.seq, 0) for share in pause.shares}
+def lowered(plan: Plan, refs: Iterable[str], taken: Mapping[int, int], today: date) -> Plan:
+    """The plan after a refund took ``taken`` by instalment: the pauses of its case and appeal lose that much (B-H1)."""
+    left = dict(taken)
+    for pause in [found for ref in refs if (found := running(plan, ref)) is not None]:
+        kept = {share.seq: share.amount - min(share.amount, left.get(share.seq, 0)) for share in pause.shares}
+        left |= {one.seq: left[one.seq] - one.amount + kept[one.seq] for one in pause.shares if one.seq in left}
         plan = _with_pause(plan, pause, _kept(pause, kept, today))
     return within_outstanding(plan, today)
 

@@ -1,24 +1,30 @@
-"""Where an approved refund falls: on what is unpaid first, on cash that was paid only then (B-R). Minor units."""
+"""Where a refund falls: on what is unpaid first, on fees then, on cash that was paid only at last (B-R). Minor units.
+
+Approving a refund and asking what one would do are one computation, so that a simulation never differs from the deed.
+"""
 
 from __future__ import annotations
 
-from collections.abc import Iterable, Mapping, Sequence
+from collections.abc import Iterable, Sequence
 from dataclasses import dataclass, replace
 from datetime import date
+from typing import Any
 
-from services.billing.rules.dues import unpaid
-from services.billing.rules.lines import BillChange, bills_of, cured, followed
+from services.billing.rules import ledger
+from services.billing.rules.closing import Outcome, concluded
+from services.billing.rules.debts import Debts
+from services.billing.rules.dues import bills_of
+from services.billing.rules.late_fees import after_refund
 from services.billing.rules.pause import lowered
-from services.billing.rules.settlement import relieved, settled
-from services.billing.rules.spread import first_first, spread
-from services.billing.state import Bill, BillStatus, Book, Payment, Plan, Refund
-from shared.contracts.billing import LegKind, RefundLeg
+from services.billing.rules.schedule import bill_id_of
+from services.billing.rules.spread import first_first, last_first, spread
+from services.billing.state import Allocation, BillStatus, FeePayment, Instalment, LateFee, Payment, Plan
+from shared.contracts.billing import LegKind, RefundEffect, RefundLeg, RefundStep
 from shared.contracts.fields import LIST_MAX
-from shared.contracts.refunds import Destination, RefundApproved
+from shared.contracts.refunds import Destination
+from shared.kernel.calendar import Calendar
 
-__all__ = ["Fall", "RefundSettlement", "allocate", "fall"]
-
-Plans = Mapping[str, Plan]
+__all__ = ["Fall", "RefundAsked", "fall"]
 
 PAYMENTS_MAX = LIST_MAX - 1
 """Along how many payments one refund can go back: a message lists so many legs, and one is the debt's. What would need
@@ -26,58 +32,226 @@ more stays unallocated."""
 
 
 @dataclass(frozen=True, slots=True)
-class Fall:
-    """How a refund falls on the plan of its order."""
+class RefundAsked:
+    """A refund that was approved, or one that is only asked about."""
 
-    plan: Plan
-    """After it; only its pauses are as they were."""
-    taken: Mapping[int, int]
-    """Less debt, by instalment."""
+    refund_id: str
+    """Numbers its legs."""
+    order_id: str
+    amount: int
+    destination: Destination
+    value_on: date
+    """From this day on it counts for fees."""
+    refs: tuple[str, ...] = ()
+    """The case and the appeal whose pauses it lowers."""
+
+
+@dataclass(frozen=True, slots=True)
+class Fall:
+    """How a refund falls, and what became of the debts."""
+
+    outcome: Outcome
+    before: Plan
     legs: tuple[RefundLeg, ...]
+    trace: tuple[RefundStep, ...]
     unallocated: int
+    fees_cancelled: int
+
+    @property
+    def after(self) -> Plan:
+        return self.outcome.after.plans[self.before.order_id]
+
+    @property
+    def fees_reversed(self) -> int:
+        """Late fees taken back because of it."""
+        return sum(one.amount for one in self.outcome.after.fee_reversals)
 
     def amount_of(self, *kinds: LegKind) -> int:
         """The sum of the legs of these kinds."""
         return sum(leg.amount for leg in self.legs if leg.kind in kinds)
 
 
-def fall(plan: Plan, refund_id: str, amount: int, destination: Destination, past_due: Sequence[bool]) -> Fall:
-    """Let ``amount`` fall on a plan (B-R1, R3, R4); ``past_due`` says so of each of its instalments.
+def fall(asked: RefundAsked, debts: Debts, today: date, calendar: Calendar) -> Fall:
+    """Let a refund fall on the debts of its order; ``debts`` hold the plan, open or closed.
 
-    Debt goes first, by the policy of the plan; the rest goes back along the payments, the latest first, as far as each
-    is refundable; what is left then exceeds the order and goes nowhere.
+    In this order (B-R1): unpaid principal by the plan's policy, written-off principal, then fees are reckoned anew (R2,
+    F7) and the unpaid ones taken, then cash goes back (R3). What exceeds the order goes nowhere (R4).
     """
-    shares = spread(plan.refund_policy, amount, [one.outstanding for one in plan.instalments], past_due)
-    debt = sum(shares)
-    back = _given_back(plan.payments, amount - debt)
-    cash = sum(back.values())
-    after = replace(
-        plan,
-        instalments=tuple(
-            replace(one, refunded=one.refunded + share) for one, share in zip(plan.instalments, shares, strict=True)
-        ),
-        payments=tuple(replace(one, refundable=one.refundable - back.get(one, 0)) for one in plan.payments),
-        refunded_total=plan.refunded_total + debt + cash,
+    before = debts.plans[asked.order_id]
+    rest = min(asked.amount, before.principal - before.refunded_total)
+    taking = _Taking(debts, asked.order_id, rest)
+    taking.lower_principal(today)
+    taking.lower_charged_off()
+    taking.lower_pauses(asked.refs, today)
+    fees_cancelled = taking.cancel_fees()
+    taking.reckon_late_fees(asked.value_on, calendar)
+    taking.pay_fees()
+    debt = rest - taking.left
+    back = taking.return_cash()
+    unallocated = asked.amount - debt - sum(share for _, share in back)
+    if unallocated:
+        taking.trace.append(RefundStep(does="EXCEEDS_ORDER", amount=unallocated))
+    plan = taking.plan
+    plan = replace(plan, refunded_total=plan.refunded_total + asked.amount - unallocated)
+    return Fall(
+        outcome=concluded(debts, taking.debts.with_plans(plan), today),
+        before=before,
+        legs=_legs(asked.refund_id, debt, back, asked.destination),
+        trace=tuple(taking.trace[:LIST_MAX]),
+        unallocated=unallocated,
+        fees_cancelled=fees_cancelled,
     )
-    taken = {seq: share for seq, share in enumerate(shares, start=1) if share}
-    return Fall(after, taken, _legs(refund_id, debt, back, destination), amount - debt - cash)
 
 
-def _given_back(payments: Iterable[Payment], amount: int) -> dict[Payment, int]:
-    """What goes back along each payment, the latest ``paid_on`` first, ties by the higher repayment id (B-R3)."""
-    latest = sorted(payments, key=lambda one: (one.paid_on, one.repayment_id), reverse=True)
-    refundable = [one for one in latest if one.refundable][:PAYMENTS_MAX]
-    shares = first_first(amount, [one.refundable for one in refundable])
-    return {one: share for one, share in zip(refundable, shares, strict=True) if share}
+class _Taking:
+    """A refund while it is taken step by step: what is left of it, and the debts so far."""
+
+    def __init__(self, debts: Debts, order_id: str, amount: int) -> None:
+        self.debts = debts
+        self.order_id = order_id
+        self.left = amount
+        self.trace: list[RefundStep] = []
+        self.taken: dict[int, int] = {}
+        """Unpaid principal it took, by instalment."""
+        self.taken_from: dict[str, int] = {}
+        """Principal it took, by bill."""
+
+    @property
+    def plan(self) -> Plan:
+        return self.debts.plans[self.order_id]
+
+    def lower_principal(self, today: date) -> None:
+        """Unpaid principal goes first, in the order of the plan's policy."""
+        plan = self.plan
+        due_on = {
+            line.seq: line.due_on
+            for bill in bills_of(plan.order_id, self.debts.bills)
+            for line in bill.lines
+            if line.order_id == plan.order_id
+        }
+        past_due = [due_on.get(one.seq, today) < today for one in plan.instalments]
+        shares = spread(plan.refund_policy, self.left, [one.outstanding for one in plan.instalments], past_due)
+        self.taken = {seq: share for seq, share in enumerate(shares, start=1) if share}
+        for seq in sorted(self.taken, reverse=plan.refund_policy == "REVERSE_DUE"):
+            self._lower(seq, self.taken[seq], recovers=0)
+
+    def lower_charged_off(self) -> None:
+        """Then principal that was written off: it is recovered from the merchant."""
+        shares = last_first(self.left, [one.charged_off for one in self.plan.instalments])
+        for seq, share in enumerate(shares, start=1):
+            self._lower(seq, share, recovers=share)
+
+    def lower_pauses(self, refs: Iterable[str], today: date) -> None:
+        """The pauses of its case and appeal lose what was taken; none keeps more than is unpaid (B-H1)."""
+        self.debts = self.debts.with_plans(lowered(self.plan, refs, self.taken, today))
+
+    def cancel_fees(self) -> int:
+        """Fees of instalments not billed yet shrink with their principal, never below what was paid of them (R2)."""
+        cancelled = 0
+        for seq, taken in self.taken.items():
+            one = self.plan.instalments[seq - 1]
+            kept = one.principal - one.refunded
+            fee = max(one.fee_paid, one.fee * kept // (kept + taken))
+            if fee < one.fee and self.debts.bills[one.bill_id].status is BillStatus.SCHEDULED:
+                cancelled += one.fee - fee
+                self._replace(replace(one, fee=fee))
+                self._move(ledger.instalment_fee_cancelled(self.plan, one.bill_id, one.fee - fee))
+                self._step("CANCELS_FEE", one.fee - fee, order_id=self.order_id, seq=seq)
+        return cancelled
+
+    def reckon_late_fees(self, value_on: date, calendar: Calendar) -> None:
+        """Late fees of the bills it took principal from are reckoned anew (F7)."""
+        for bill_id, taken in self.taken_from.items():
+            self.debts = after_refund(self.debts, bill_id, self.order_id, taken, value_on, calendar)
+        for one in self.debts.fee_reversals:
+            self._step("REVERSES_LATE_FEE", one.amount, bill_id=one.bill_id, fee_id=one.fee_id)
+
+    def pay_fees(self) -> None:
+        """Then it pays the fees still unpaid of the order, and the late fees of the order's own bill.
+
+        As much less can go back along the payments: those that would have given it first.
+        """
+        for one in self.plan.instalments:
+            share = min(self.left, one.unpaid_fee)
+            if share:
+                self._give_back(share)
+                self._replace(replace(one, fee_paid=one.fee_paid + share))
+                self._step("PAYS_FEE", share, order_id=self.order_id, seq=one.seq)
+                self._pay(Allocation(self.order_id, one.seq, one.bill_id, "FEE", share))
+        own = self.debts.bills.get(bill_id_of(self.order_id))
+        for fee in own.late_fees if own is not None else ():
+            share = min(self.left, fee.unpaid)
+            if share:
+                self._pay_late_fee(fee, share)
+
+    def return_cash(self) -> list[tuple[Payment, int]]:
+        """What is left goes back along the payments, the latest ``paid_on`` first, ties by the higher id (R3)."""
+        back = self._give_back(self.left)
+        for payment, share in back:
+            self._step("RETURNS_CASH", share, repayment_id=payment.repayment_id)
+        inside = sum(share for payment, share in back if payment.instrument.kind != "EXTERNAL")
+        self._move(ledger.refund_in_cash(self.plan, inside))
+        self.left -= sum(share for _, share in back)
+        return back
+
+    def _lower(self, seq: int, share: int, recovers: int) -> None:
+        if not share:
+            return
+        one = self.plan.instalments[seq - 1]
+        bill = self.debts.bills[one.bill_id]
+        self._replace(replace(one, refunded=one.refunded + share, charged_off=one.charged_off - recovers))
+        self.debts = self.debts.with_bills(replace(bill, refunded=bill.refunded + share))
+        self.taken_from[bill.bill_id] = self.taken_from.get(bill.bill_id, 0) + share
+        self._step("LOWERS_CHARGED_OFF" if recovers else "LOWERS_PRINCIPAL", share, order_id=self.order_id, seq=seq)
+        self._pay(Allocation(self.order_id, seq, one.bill_id, "PRINCIPAL", share, recovers=recovers))
+
+    def _pay_late_fee(self, fee: LateFee, share: int) -> None:
+        given = self._give_back(share)
+        paid_by = (FeePayment(one.repayment_id, one.instrument, one.paid_on, part) for one, part in given)
+        paid = replace(fee, paid_by=(*fee.paid_by, *paid_by))
+        bill = self.debts.bills[bill_id_of(self.order_id)]
+        late_fees = tuple(paid if one.fee_id == fee.fee_id else one for one in bill.late_fees)
+        self.debts = self.debts.with_bills(replace(bill, late_fees=late_fees))
+        self._step("PAYS_LATE_FEE", share, bill_id=bill.bill_id, fee_id=fee.fee_id)
+        self._pay(Allocation(self.order_id, bill.lines[0].seq, bill.bill_id, "LATE_FEE", share, fee.fee_id))
+
+    def _give_back(self, amount: int) -> list[tuple[Payment, int]]:
+        """Lower by ``amount`` what may still go back along the payments; each that gives, with its share."""
+        latest = sorted(self.plan.payments, key=lambda one: (one.paid_on, one.repayment_id), reverse=True)
+        refundable = [one for one in latest if one.refundable][:PAYMENTS_MAX]
+        shares = first_first(amount, [one.refundable for one in refundable])
+        given = [(one, share) for one, share in zip(refundable, shares, strict=True) if share]
+        less = {one.repayment_id: share for one, share in given}
+        payments = tuple(
+            replace(one, refundable=one.refundable - less.get(one.repayment_id, 0)) for one in self.plan.payments
+        )
+        self.debts = self.debts.with_plans(replace(self.plan, payments=payments))
+        return given
+
+    def _pay(self, part: Allocation) -> None:
+        """Post a part of the debt that the refund paid."""
+        self.left -= part.amount
+        self._move(ledger.refund_on_debt(part, self.plan))
+
+    def _replace(self, one: Instalment) -> None:
+        self.debts = self.debts.with_plans(self.plan.with_instalment(one))
+
+    def _move(self, movements: Iterable[ledger.Movement]) -> None:
+        self.debts = self.debts.moving(movements)
+
+    def _step(self, does: RefundEffect, amount: int, **about: Any) -> None:
+        self.trace.append(RefundStep(does=does, amount=amount, **about))
 
 
-def _legs(refund_id: str, debt: int, back: Mapping[Payment, int], destination: Destination) -> tuple[RefundLeg, ...]:
-    """The shares as legs: what was paid outside goes back outside, all else as the buyer chose (B-R3)."""
-    outside = {payment: share for payment, share in back.items() if payment.instrument.kind == "EXTERNAL"}
-    wallet = sum(back.values()) - sum(outside.values()) if destination == "WALLET" else 0
+def _legs(
+    refund_id: str, debt: int, back: Sequence[tuple[Payment, int]], destination: Destination
+) -> tuple[RefundLeg, ...]:
+    """The shares as legs: what was paid outside goes back outside, all else as the buyer chose (R3)."""
+    inside = sum(share for payment, share in back if payment.instrument.kind != "EXTERNAL")
+    wallet = inside if destination == "WALLET" else 0
     drafts: list[tuple[LegKind, int, Payment | None]] = [("DEBT", debt, None), ("WALLET", wallet, None)]
-    for payment, share in back.items():
-        if payment in outside:
+    for payment, share in back:
+        if payment.instrument.kind == "EXTERNAL":
             drafts.append(("EXTERNAL", share, payment))
         elif destination == "ORIGINAL_ROUTE":
             drafts.append(("ORIGINAL_ROUTE", share, payment))
@@ -91,79 +265,3 @@ def _legs(refund_id: str, debt: int, back: Mapping[Payment, int], destination: D
         )
         for n, (kind, amount, payment) in enumerate((draft for draft in drafts if draft[1]), start=1)
     )
-
-
-@dataclass(frozen=True, slots=True)
-class RefundSettlement:
-    """The rows after a refund, and what it brought about."""
-
-    approved: RefundApproved
-    fall: Fall
-    refund: Refund
-    before: Plan
-    plan: Plan
-    book: Book
-    changes: tuple[BillChange, ...]
-    """Of the bills its order stands on."""
-    all_plans: Plans
-    """The buyer's plans, this one among them."""
-
-
-def allocate(
-    approved: RefundApproved, book: Book, plan: Plan, bills: Mapping[str, Bill], plans: Plans, today: date
-) -> RefundSettlement:
-    """Apply an approved refund to its order's ``plan``; ``bills`` and ``plans`` are the buyer's live ones.
-
-    The case's pause loses what the refund took, then plan and bills close where nothing is left (B-H1, B-R6). A
-    repayment in flight is not awaited: what it brings too much is overpaid (B-R5, B-A3).
-    """
-    mine = bills_of(plan.order_id, bills)
-    due_on = {line.seq: line.due_on for bill in mine for line in bill.lines if line.order_id == plan.order_id}
-    past_due = [due_on.get(one.seq, today) < today for one in plan.instalments]
-    fallen = fall(plan, approved.refund_id, approved.amount, approved.destination, past_due)
-    after = settled(lowered(fallen.plan, approved.case_id, fallen.taken, today), today)
-    all_plans = {**plans, plan.order_id: after}
-    changes = tuple(_change(bill, plans, all_plans, today) for bill in mine)
-    return RefundSettlement(
-        approved=approved,
-        fall=fallen,
-        refund=_refund(approved, fallen),
-        before=plan,
-        plan=after,
-        book=relieved(book, fallen.amount_of("DEBT"), changes),
-        changes=changes,
-        all_plans=all_plans,
-    )
-
-
-def _refund(approved: RefundApproved, fallen: Fall) -> Refund:
-    return Refund(
-        buyer_id=approved.buyer_id,
-        refund_id=approved.refund_id,
-        cause=approved.cause,
-        order_id=approved.order_id,
-        bill_id=None,
-        merchant_id=approved.merchant_id,
-        currency=approved.currency,
-        amount=approved.amount,
-        debt=fallen.amount_of("DEBT"),
-        cash=fallen.amount_of("ORIGINAL_ROUTE", "WALLET"),
-        external=fallen.amount_of("EXTERNAL"),
-        unallocated=fallen.unallocated,
-    )
-
-
-def _change(bill: Bill, before: Plans, after: Plans, today: date) -> BillChange:
-    now = followed(_closed(bill, after), after, today)
-    return BillChange.between(bill, before, cured(bill, before, now, after, today), after)
-
-
-def _closed(bill: Bill, plans: Plans) -> Bill:
-    """The bill, closed if nothing is left on it: PAID if something was paid on it, VOIDED if nothing was (B-R6)."""
-    if unpaid(bill, plans):
-        return bill
-    parts = [plans[line.order_id].instalments[line.seq - 1] for line in bill.lines]
-    if not any(part.paid or part.fee_paid for part in parts):
-        return replace(bill, status=BillStatus.VOIDED, in_flight=None)
-    payments = [plan.payments[-1] for line in bill.lines if (plan := plans[line.order_id]).payments]
-    return replace(bill, status=BillStatus.PAID, paid_on=max(one.paid_on for one in payments), in_flight=None)

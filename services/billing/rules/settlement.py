@@ -1,4 +1,4 @@
-"""What a successful repayment changes, all at once: plans paid, bills closed or cured, the book's totals (B-A, B-D)."""
+"""What money does to a buyer's debts when it has come: debts are paid in their order, fees it takes back go (B-A)."""
 
 from __future__ import annotations
 
@@ -6,121 +6,56 @@ from collections.abc import Iterable, Mapping
 from dataclasses import dataclass, replace
 from datetime import date
 
-from services.billing.rules.allocation import allocate, open_parts_of_bill, open_parts_of_order, outstanding, paid
+from services.billing.rules import ledger
+from services.billing.rules.allocation import Money, allocate, applied, parts_of_bill, parts_of_order, total
+from services.billing.rules.closing import Outcome, concluded
+from services.billing.rules.debts import Debts
 from services.billing.rules.delinquency import days_past_due
-from services.billing.rules.dues import amount_due, unpaid
-from services.billing.rules.lines import BillChange, bills_of, cured, followed
-from services.billing.rules.pause import within_outstanding
-from services.billing.state import (
-    Allocation,
-    Bill,
-    BillStatus,
-    Book,
-    Plan,
-    PlanStatus,
-    Refund,
-    Repayment,
-    RepaymentStatus,
-)
+from services.billing.rules.dues import bills_of, due_part, past_due
+from services.billing.rules.late_fees import assessed_since, reversed_fee
+from services.billing.state import Allocation, Bill, Repayment, RepaymentStatus
+from shared.kernel.calendar import Calendar
 
-__all__ = [
-    "Settlement",
-    "bills_waiting",
-    "overpayment_id",
-    "relieved",
-    "settle",
-    "settled",
-    "target_bills",
-    "target_parts",
-]
+__all__ = ["Settlement", "bills_waiting", "settle", "target_bills", "target_parts"]
 
 
 @dataclass(frozen=True, slots=True)
 class Settlement:
-    """The rows after a success, and what it brought about."""
+    """The repayment after its success, and what became of the debts."""
 
     repayment: Repayment
-    book: Book
-    plans: tuple[Plan, ...]
-    """The plans it paid on."""
-    changes: tuple[BillChange, ...]
-    """Of the bills it paid on, and of those that waited for it."""
-    all_plans: Mapping[str, Plan]
-    """The buyer's plans, paid on or not."""
+    outcome: Outcome
     paid_on: date
-    settled_on: date
-
-    @property
-    def overpayment(self) -> Refund | None:
-        """What nobody owed, as the refund that refunds will make of it (B-A3)."""
-        repayment = self.repayment
-        if not repayment.overpaid:
-            return None
-        return Refund(
-            buyer_id=repayment.buyer_id,
-            refund_id=f"op:{overpayment_id(repayment)}",
-            cause="OVERPAYMENT",
-            order_id=repayment.order_id,
-            bill_id=repayment.bill_id,
-            merchant_id=None,
-            currency=repayment.currency,
-            amount=repayment.overpaid,
-            cash=repayment.overpaid,
-        )
 
 
-def settle(
-    repayment: Repayment,
-    book: Book,
-    bills: Mapping[str, Bill],
-    plans: Mapping[str, Plan],
-    paid_on: date,
-    today: date,
-) -> Settlement:
-    """Apply a repayment that was requested on ``paid_on`` and turned out to be successful on ``today``.
+def settle(repayment: Repayment, debts: Debts, paid_on: date, today: date, calendar: Calendar) -> Settlement:
+    """Apply a repayment that counts from ``paid_on`` and turned out to be successful on ``today``.
 
-    ``bills`` and ``plans`` are the buyer's live ones: on what is closed there is nothing left to pay, so that the
-    repayment of a closed bill is all overpaid (B-A3, B-D3).
+    On what is closed there is nothing left to pay: the repayment of a closed bill is all overpaid (B-A3, B-D3).
     """
-    allocations = allocate(repayment.amount, target_parts(repayment, bills, plans))
-    paid_plans = _paid_plans(repayment, allocations, plans, paid_on, today)
-    all_plans = {**plans, **paid_plans}
-    changed = bills_waiting(repayment, bills)
-    for bill_id in dict.fromkeys(part.bill_id for part in allocations):
-        waiting = changed.get(bill_id, bills[bill_id])
-        reduced = _reduced(waiting, plans, all_plans, paid_on)
-        changed[bill_id] = cured(waiting, plans, followed(reduced, all_plans, today), all_plans, today)
-    changes = tuple(BillChange.between(bills[bill_id], plans, bill, all_plans) for bill_id, bill in changed.items())
-    principal = outstanding(part for part in allocations if part.component == "PRINCIPAL")
-    return Settlement(
-        repayment=_succeeded(repayment, allocations),
-        book=relieved(book, principal, changes),
-        plans=tuple(paid_plans.values()),
-        changes=changes,
-        all_plans=all_plans,
-        paid_on=paid_on,
-        settled_on=today,
+    after = _waived(repayment, debts)
+    waiting = bills_waiting(repayment, after.bills)
+    after = after.with_bills(*waiting.values())
+    reduced = {part.bill_id for part in allocate(repayment.amount, target_parts(repayment, after))}
+    punctual = {bill_id for bill_id in reduced if paid_on <= after.bills[bill_id].due_on}
+    settled = _paid(repayment, _without_fees(after, punctual, paid_on, calendar), paid_on)
+    in_time = {bill_id for bill_id in punctual if not settled.is_past_due(bill_id, today)}
+    if in_time != punctual:  # what is still late of a bill was late: its fees stay
+        settled = _paid(repayment, _without_fees(after, in_time, paid_on, calendar), paid_on)
+    bills = (
+        _counted(settled.debts.bills[bill_id], due_part(debts.bills[bill_id], debts.plans), paid_on, bill_id in in_time)
+        for bill_id in sorted(settled.bill_ids | in_time)
     )
-
-
-def overpayment_id(repayment: Repayment) -> str:
-    """The id of what a repayment brought beyond what was owed."""
-    return f"{repayment.repayment_id}:o1"
-
-
-def settled(plan: Plan, today: date) -> Plan:
-    """The plan as SETTLED if nothing is left on it."""
-    if plan.unpaid or plan.status is PlanStatus.SETTLED:
-        return plan
-    return replace(plan, status=PlanStatus.SETTLED, settled_on=today)
-
-
-def relieved(book: Book, principal: int, changes: Iterable[BillChange]) -> Book:
-    """The book with ``principal`` less outstanding, and without the stages of the bills that were cured."""
-    for change in changes:
-        if change.is_cured:
-            book = book.staged(change.after.bill_id, "NONE")
-    return book.owing(-principal)
+    return Settlement(
+        repayment=replace(
+            repayment,
+            status=RepaymentStatus.SUCCEEDED,
+            allocations=settled.allocations,
+            overpaid=repayment.amount - total(settled.allocations),
+        ),
+        outcome=concluded(debts, settled.debts.with_bills(*bills), today),
+        paid_on=paid_on,
+    )
 
 
 def target_bills(repayment: Repayment, bills: Mapping[str, Bill]) -> list[Bill]:
@@ -130,13 +65,13 @@ def target_bills(repayment: Repayment, bills: Mapping[str, Bill]) -> list[Bill]:
     return bills_of(repayment.order_id or "", bills)
 
 
-def target_parts(repayment: Repayment, bills: Mapping[str, Bill], plans: Mapping[str, Plan]) -> list[Allocation]:
+def target_parts(repayment: Repayment, debts: Debts) -> list[Allocation]:
     """What the bill or order a repayment is meant for still costs; nothing where it is closed."""
     if repayment.bill_id is not None:
-        bill = bills.get(repayment.bill_id)
-        return open_parts_of_bill(bill, plans) if bill is not None else []
-    plan = plans.get(repayment.order_id or "")
-    return open_parts_of_order(plan) if plan is not None else []
+        bill = debts.bills.get(repayment.bill_id)
+        return parts_of_bill(bill, debts.plans) if bill is not None else []
+    plan = debts.plans.get(repayment.order_id or "")
+    return parts_of_order(plan, debts.bills) if plan is not None else []
 
 
 def bills_waiting(repayment: Repayment, bills: Mapping[str, Bill]) -> dict[str, Bill]:
@@ -149,25 +84,52 @@ def bills_waiting(repayment: Repayment, bills: Mapping[str, Bill]) -> dict[str, 
     }
 
 
-def _succeeded(repayment: Repayment, allocations: tuple[Allocation, ...]) -> Repayment:
-    overpaid = repayment.amount - outstanding(allocations)
-    return replace(repayment, status=RepaymentStatus.SUCCEEDED, allocations=allocations, overpaid=overpaid)
+@dataclass(frozen=True, slots=True)
+class _Paid:
+    debts: Debts
+    allocations: tuple[Allocation, ...]
+
+    @property
+    def bill_ids(self) -> set[str]:
+        """The bills it was paid on."""
+        return {part.bill_id for part in self.allocations}
+
+    def is_past_due(self, bill_id: str, today: date) -> bool:
+        return past_due(self.debts.bills[bill_id], self.debts.plans, today) > 0
 
 
-def _paid_plans(
-    repayment: Repayment, allocations: tuple[Allocation, ...], plans: Mapping[str, Plan], paid_on: date, today: date
-) -> dict[str, Plan]:
-    """The plans it pays on, settled where nothing is left."""
-    changed = {}
-    for order_id in dict.fromkeys(part.order_id for part in allocations):
-        plan = paid(plans[order_id], [part for part in allocations if part.order_id == order_id], repayment, paid_on)
-        changed[order_id] = settled(within_outstanding(plan, today), today)
-    return changed
+def _paid(repayment: Repayment, debts: Debts, paid_on: date) -> _Paid:
+    """The money is there: it pays what its target costs, the rest is overpaid."""
+    money = Money(repayment.repayment_id, repayment.instrument, paid_on)
+    allocations = allocate(repayment.amount, target_parts(repayment, debts))
+    left = repayment.amount - total(allocations)
+    target = {"order_id": repayment.order_id, "bill_id": repayment.bill_id}
+    merchant = debts.bills[repayment.bill_id or ""].lines[0].merchant_id if repayment.mode == "EXTERNAL" else None
+    came = ledger.money_came(repayment.amount, merchant_id=merchant, **target)
+    paid = ledger.paid(allocations, debts.plans)
+    debts = applied(debts, allocations, money).moving([*came, *paid, *ledger.money_left_over(left, **target)])
+    return _Paid(debts.overpaid(left, money.repayment_id, money.instrument, "EXCEEDS_DEBT", **target), allocations)
 
 
-def _reduced(bill: Bill, before: Mapping[str, Plan], plans: Mapping[str, Plan], paid_on: date) -> Bill:
-    """The bill after a part of it was paid: closed where nothing is left, its age counted to ``paid_on`` (B-D3)."""
-    max_dpd = days_past_due(bill, paid_on, amount_due(bill, before))
-    if unpaid(bill, plans):
-        return replace(bill, max_dpd=max_dpd)
-    return replace(bill, status=BillStatus.PAID, paid_on=paid_on, max_dpd=max_dpd, in_flight=None)
+def _waived(repayment: Repayment, debts: Debts) -> Debts:
+    """Prompt payment: what is unpaid of the fees it was to take back goes (B-F6)."""
+    for bill in target_bills(repayment, debts.bills):
+        for fee in bill.late_fees:
+            if fee.fee_id in repayment.waive_fee_ids and fee.unpaid:
+                debts = reversed_fee(debts, bill.bill_id, fee.fee_id, fee.unpaid, "PROMPT_PAYMENT")
+    return debts
+
+
+def _without_fees(debts: Debts, bill_ids: Iterable[str], paid_on: date, calendar: Calendar) -> Debts:
+    """The debts without the late fees assessed since the money counts (B-D3)."""
+    for bill_id in sorted(bill_ids):
+        for fee in assessed_since(debts.bills[bill_id], paid_on, calendar):
+            debts = reversed_fee(debts, bill_id, fee.fee_id, fee.revocable, "LATE_SUCCESS")
+    return debts
+
+
+def _counted(bill: Bill, due_part: int, paid_on: date, in_time: bool) -> Bill:
+    """The bill after it was paid on: its age is counted to ``paid_on`` (section 2, B-D3)."""
+    was_not_late = in_time and bill.last_step
+    latest = max(paid_on, bill.paid_on or paid_on)
+    return replace(bill, paid_on=latest, max_dpd=0 if was_not_late else days_past_due(bill, paid_on, due_part))

@@ -10,7 +10,7 @@ from collections.abc import Sequence
 from shared.contracts.policy import RefundPolicy
 from shared.kernel.money import proportional_split
 
-__all__ = ["last_first", "past_due_first", "spread"]
+__all__ = ["first_first", "last_first", "past_due_first", "spread"]
 
 
 def spread(policy: RefundPolicy, amount: int, unpaid: Sequence[int], past_due: Sequence[bool]) -> list[int]:

@@ -8,10 +8,10 @@ from __future__ import annotations
 from collections.abc import Iterator
 from datetime import date, datetime, time, timedelta
 
-from services.billing.deadlines import Collect, DaysLeft, DueSoon, PauseEnd, Step
+from services.billing.deadlines import Collect, DaysLeft, DueSoon, PauseEnd, StatementCut, Step
 from services.billing.rules.delinquency import ladder
 from services.billing.rules.lines import BillChange
-from services.billing.state import Bill, Plan
+from services.billing.state import Bill, BillStatus, Plan
 from shared.engine.vocabulary import Deadline, Disarm
 from shared.kernel.calendar import MIDNIGHT, Calendar
 
@@ -24,12 +24,20 @@ __all__ = [
     "next_reminder",
     "next_step",
     "rescheduled",
+    "statement_cut",
     "step_at",
 ]
 
 REMINDER_DAYS: tuple[DaysLeft, ...] = (3, 1, 0)
 REMINDED_AT = time(9)
 COLLECTED_AT = time(14)
+
+
+def statement_cut(bill: Bill, calendar: Calendar) -> Iterator[Deadline]:
+    """A statement is cut at the beginning of its day (B-P2)."""
+    if bill.statement_on is not None:
+        at = calendar.at(bill.statement_on, MIDNIGHT)
+        yield Deadline(at, StatementCut(bill.buyer_id, bill.bill_id, bill.order_ids))
 
 
 def arm_set(bill: Bill, now: datetime, calendar: Calendar) -> Iterator[Deadline]:
@@ -53,10 +61,15 @@ def rescheduled(change: BillChange, now: datetime, calendar: Calendar) -> Iterat
     They are set anew when it has one again, or another due date.
     """
     before, after = change.before, change.after
+    if after.status is BillStatus.SCHEDULED:
+        return
     if not change.due_after:
         yield from disarm_set(after)
     elif not change.due_before or (before.due_on, before.due_version) != (after.due_on, after.due_version):
-        yield from arm_set(after, now, calendar)
+        armed = list(arm_set(after, now, calendar))
+        ahead = {type(one.message) for one in armed}
+        yield from (one for one in disarm_set(after) if one.kind not in ahead)
+        yield from armed
 
 
 def disarm_pauses(before: Plan, after: Plan) -> Iterator[Disarm]:
@@ -71,7 +84,7 @@ def next_reminder(bill: Bill, now: datetime, calendar: Calendar, before: int | N
         if before is None or days_left < before:
             at = calendar.at(bill.due_on - timedelta(days=days_left), REMINDED_AT)
             if at >= now:
-                yield Deadline(at, DueSoon(bill.buyer_id, bill.bill_id, _orders(bill), days_left))
+                yield Deadline(at, DueSoon(bill.buyer_id, bill.bill_id, bill.order_ids, days_left))
                 return
 
 
@@ -79,7 +92,7 @@ def next_collection(bill: Bill, now: datetime, calendar: Calendar, after: int = 
     """The next attempt from ``now`` on, later than the offset ``after`` (B-C2)."""
     for offset in bill.terms.dunning.collect_days:
         if offset > after and (at := _attempt_at(bill.due_on, offset, calendar)) >= now:
-            yield Deadline(at, Collect(bill.buyer_id, bill.bill_id, _orders(bill), offset))
+            yield Deadline(at, Collect(bill.buyer_id, bill.bill_id, bill.order_ids, offset))
             return
 
 
@@ -107,13 +120,9 @@ def step_at(bill: Bill, day: int, calendar: Calendar) -> datetime:
 
 
 def _step(bill: Bill, day: int, calendar: Calendar, missed_until: datetime | None = None) -> Deadline:
-    step = Step(bill.buyer_id, bill.bill_id, _orders(bill), day, missed_until=missed_until)
+    step = Step(bill.buyer_id, bill.bill_id, bill.order_ids, day, missed_until=missed_until)
     return Deadline(step_at(bill, day, calendar), step)
 
 
 def _attempt_at(due_on: date, offset: int, calendar: Calendar) -> datetime:
     return calendar.at(due_on + timedelta(days=offset), COLLECTED_AT)
-
-
-def _orders(bill: Bill) -> tuple[str, ...]:
-    return tuple([line.order_id for line in bill.lines])

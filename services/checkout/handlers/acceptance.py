@@ -13,7 +13,6 @@ from services.checkout.rules.acceptance import (
     check_shipped,
     completed,
     kept_lines,
-    refunded,
     return_deadline,
 )
 from services.checkout.rules.admission import refuse_foreign_merchant
@@ -84,9 +83,8 @@ def saved_or_completed(order: Order) -> Iterator[Yielded]:
         yield OrderCompleted(**order.named(), outcome="COMPLETED")
 
 
-def saved_or_refunded(order: Order, amount: int) -> Iterator[Yielded]:
-    """Save the order with ``amount`` more given back; if that is all of it, say so and wait for nothing any more."""
-    after = refunded(order, amount)
+def saved_or_refunded(order: Order, after: Order) -> Iterator[Yielded]:
+    """Save the order with more of it given back; if that is all of it, say so and wait for nothing any more."""
     yield after
     if after.status is not order.status:
         yield OrderCompleted(**order.named(), outcome="REFUNDED")

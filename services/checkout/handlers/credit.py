@@ -5,7 +5,7 @@ from __future__ import annotations
 from collections.abc import Iterator
 
 from services.checkout.deadlines import AuthExpiry, AutoAccept
-from services.checkout.rules.credit import without_hold, without_open_order
+from services.checkout.rules.credit import recounted, without_hold
 from services.checkout.rules.fulfilment import auto_accept_at
 from services.checkout.rules.standing import settled
 from services.checkout.state import Account, MerchantPair, Order, OrderStatus
@@ -13,7 +13,7 @@ from shared.contracts.checkout import AccountStatusChanged, CreditLineChanged
 from shared.engine.service import Yielded
 from shared.engine.vocabulary import Deadline, Disarm
 
-__all__ = ["credit_changed", "line_changed", "order_moved", "status_changed"]
+__all__ = ["credit_changed", "line_changed", "order_moved", "pair_recounted", "status_changed"]
 
 
 def credit_changed(before: Account, after: Account, cause: str, ref: str) -> Iterator[Yielded]:
@@ -32,13 +32,17 @@ def order_moved(
 ) -> Iterator[Yielded]:
     """Save an order that moved on, free what it no longer holds, and set the deadlines of the state it came into."""
     yield after
-    over = after.status in (OrderStatus.CANCELLED, OrderStatus.EXPIRED)
     freed = without_hold(account, before.held_amount - after.held_amount)
-    yield from credit_changed(account, without_open_order(freed) if over else freed, cause, after.order_id)
-    if over and pair is not None:
-        yield without_open_order(pair)
+    yield from credit_changed(account, recounted(freed, before, after), cause, after.order_id)
+    yield from pair_recounted(pair, before, after)
     if after.status is not before.status:
         yield from _deadlines(after)
+
+
+def pair_recounted(pair: MerchantPair | None, before: Order, after: Order) -> Iterator[MerchantPair]:
+    """What the buyer has open with the merchant, if the order ceased to be open or is open again."""
+    if pair is not None and before.is_open is not after.is_open:
+        yield recounted(pair, before, after)
 
 
 def _deadlines(order: Order) -> Iterator[Deadline | Disarm]:

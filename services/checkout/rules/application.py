@@ -29,7 +29,7 @@ _STEPS: tuple[ApplicationStep, ...] = ("IDENTITY", "CARD", "PASSWORD")
 
 
 def applied(application: ApplyForAccount, account: Account | None, now: datetime) -> Account:
-    """A fresh application; one that follows an ended account keeps its score, its holds and the state of its book."""
+    """A fresh application; one that follows an ended account keeps its score, its holds and what it owes."""
     fresh = Account(
         buyer_id=application.buyer_id,
         status=AccountStatus.APPLIED,
@@ -48,6 +48,7 @@ def applied(application: ApplyForAccount, account: Account | None, now: datetime
         score=account.score,
         used=account.used,
         book_version=account.book_version,
+        open_orders=account.open_orders,
         stage=account.stage,
         desk_hold=account.desk_hold,
         risk_hold=account.risk_hold,

@@ -5,10 +5,10 @@ from __future__ import annotations
 from dataclasses import replace
 from typing import TypeVar
 
-from services.checkout.state import Account, MerchantPair
+from services.checkout.state import Account, MerchantPair, Order
 from shared.contracts.billing import DebtChanged
 
-__all__ = ["with_book", "with_open_order", "without_hold", "without_open_order"]
+__all__ = ["recounted", "with_book", "with_open_order", "without_hold"]
 
 Counter = TypeVar("Counter", Account, MerchantPair)
 
@@ -30,6 +30,7 @@ def with_open_order(counter: Counter) -> Counter:
     return replace(counter, open_orders=counter.open_orders + 1)
 
 
-def without_open_order(counter: Counter) -> Counter:
-    """The account, or its pair with the merchant, with one open order less."""
-    return replace(counter, open_orders=counter.open_orders - 1)
+def recounted(counter: Counter, before: Order, after: Order) -> Counter:
+    """The account, or its pair with the merchant, after an order ceased to be open or is open again."""
+    change = after.is_open - before.is_open
+    return replace(counter, open_orders=counter.open_orders + change) if change else counter

@@ -2,18 +2,19 @@
 
 from __future__ import annotations
 
+from dataclasses import asdict
 from datetime import datetime, timedelta
 from typing import Any
 
 from services.checkout.rules.admission import refuse_other_currency
 from services.checkout.rules.policy import ResolvedPolicy
 from services.checkout.rules.proof import PaymentProofs, Purchase
+from services.checkout.rules.schedule import instalment_fee, schedule
 from services.checkout.rules.valuation import check_sums
 from services.checkout.state import Account, AccountStatus, MerchantPair
 from shared.contracts.checkout import Counterfactual, PlaceOrder
 from shared.engine.vocabulary import Rejected
 from shared.kernel.calendar import Calendar
-from shared.kernel.money import percentage
 
 __all__ = ["check_request", "counterfactual", "failing_tests", "offer"]
 
@@ -51,27 +52,19 @@ _CONFIRMED_TERMS = ("amount", "window_days", "instalment_fee", "agreement_versio
 
 
 def offer(place: PlaceOrder, policy: ResolvedPolicy, now: datetime, calendar: Calendar) -> dict[str, Any]:
-    """What the buyer would be offered now, with the schedule as if the goods were accepted today.
+    """What the buyer would be offered now, with the schedule as if the goods were accepted today (CHK-15, CHK-16).
 
     Where no agreement is in force there is none to differ from.
     """
     terms = policy.terms(place.product)
-    fees = {int(instalments): bps for instalments, bps in terms.instalment_fee_bps.items()}
-    stands: dict[str, Any] = {
+    return {
         "amount": place.amount,
-        "window_days": None,
-        "instalment_fee": percentage(place.amount, fees.get(place.instalments, 0)),
+        "window_days": terms.window_days if place.product == "PAY_AFTER_USE" else None,
+        "schedule": [asdict(due) for due in schedule(place, terms, calendar.date(now))],
+        "instalment_fee": instalment_fee(place, terms),
         "agreement_version": policy.fields.agreement_version or place.confirmed.agreement_version,
         "quoted_at": now,
     }
-    if place.product == "PAY_AFTER_USE":
-        due_on = calendar.date(now) + timedelta(days=terms.window_days)
-        stands |= {
-            "window_days": terms.window_days,
-            "instalment_fee": 0,
-            "schedule": [{"due_on": due_on, "principal": place.amount, "fee": 0}],
-        }
-    return stands
 
 
 def failing_tests(
@@ -79,7 +72,7 @@ def failing_tests(
 ) -> tuple[str, ...]:
     """Every test the order fails, in the published order; none means it may be authorised.
 
-    Goods paid after use are what is offered: MONTHLY and services are declined as PRODUCT_NOT_OFFERED.
+    Goods are what is offered, after use or monthly: services are declined as PRODUCT_NOT_OFFERED.
     """
     terms = policy.fields
     consent = pair is not None and pair.consent is not None and pair.consent.granted
@@ -107,9 +100,7 @@ def counterfactual(reasons: tuple[str, ...], account: Account, policy: ResolvedP
 
 
 def _is_offered(place: PlaceOrder, policy: ResolvedPolicy) -> bool:
-    return (
-        place.kind == "GOODS" and place.product == "PAY_AFTER_USE" and place.product in (policy.fields.products or ())
-    )
+    return place.kind == "GOODS" and place.product in (policy.fields.products or ())
 
 
 def _may_be_split(place: PlaceOrder) -> bool:

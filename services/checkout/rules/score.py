@@ -7,7 +7,7 @@ from datetime import date
 
 from services.checkout.state import Account, BillScore, MonthPoints
 
-__all__ = ["late_level", "paid_in_time", "stepped"]
+__all__ = ["forgiven", "late_level", "paid_in_time", "stepped", "taken_back"]
 
 SCORE_MAX = 1000
 MONTHLY_CAP = 15
@@ -41,14 +41,25 @@ def stepped(account: Account, bill: BillScore, level: int) -> tuple[Account, Bil
 
 def paid_in_time(account: Account, bill: BillScore, paid_on: date, due_on: date) -> tuple[Account, BillScore]:
     """A bill was paid without delay: its late points return, then good points follow, capped per calendar month."""
-    forgiven = min(SCORE_MAX, account.score + bill.late_points)
+    account, bill = forgiven(account, bill)
     month = f"{paid_on:%Y-%m}"
     so_far = next((one.points for one in account.month_points if one.month == month), 0)
     wanted = POINTS_IN_TIME + (POINTS_EARLY if paid_on < due_on else 0)
-    good = max(0, min(wanted, MONTHLY_CAP - so_far, SCORE_MAX - forgiven))
+    good = max(0, min(wanted, MONTHLY_CAP - so_far, SCORE_MAX - account.score))
     others = [one for one in account.month_points if one.month != month]
     months = sorted([*others, MonthPoints(month, so_far + good)], key=lambda one: one.month)[-_MONTHS_KEPT:]
     return (
-        replace(account, score=forgiven + good, month_points=tuple(months), good_bills=account.good_bills + 1),
-        replace(bill, paid=True, good_points=good, late_points=0, level=0),
+        replace(account, score=account.score + good, month_points=tuple(months), good_bills=account.good_bills + 1),
+        replace(bill, paid=True, good_points=good),
     )
+
+
+def forgiven(account: Account, bill: BillScore) -> tuple[Account, BillScore]:
+    """A bill's late points return: it was not late after all, or is no longer, having got another due date."""
+    score = min(SCORE_MAX, account.score + bill.late_points)
+    return replace(account, score=score), replace(bill, late_points=0, level=0)
+
+
+def taken_back(account: Account, bill: BillScore) -> tuple[Account, BillScore]:
+    """A bill's good points go, because money that paid it went back. What its month has brought is not reopened."""
+    return replace(account, score=max(0, account.score - bill.good_points)), replace(bill, good_points=0)

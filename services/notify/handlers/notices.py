@@ -53,7 +53,7 @@ def follow_bill(
     policy: PlatformContact,
     calendar: Calendar,
 ) -> Iterator[Yielded]:
-    """A bill is paid, gone, paused, overdue or cured: what no longer holds is not said, what is new is (N-R5)."""
+    """A bill is paid, gone, paused, extended, overdue or cured: what holds no longer is not said, news is (N-R5)."""
     subject = subject or Subject(event.buyer_id, event.bill_id)
     if cause.id in subject.heard:
         return

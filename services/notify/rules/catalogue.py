@@ -7,12 +7,16 @@ from dataclasses import dataclass
 from typing import Any
 
 from shared.contracts.billing import (
+    BillChargedOff,
     BillDueSoon,
     BillIssued,
     BillPaused,
     BillResumed,
     CollectionFailed,
     DelinquencyChanged,
+    ExtensionDecided,
+    FeeReversed,
+    LateFeeAssessed,
     RepaymentAllocated,
 )
 from shared.contracts.checkout import (
@@ -31,6 +35,8 @@ from shared.contracts.checkout import (
 from shared.contracts.message import Event
 from shared.contracts.notify import NoticeClass
 from shared.contracts.refunds import (
+    AppealDecided,
+    AppealOpened,
     EvidenceRequested,
     RefundApproved,
     RefundCompleted,
@@ -72,6 +78,7 @@ _REPAYMENT = ("repayment_id",)
 _BILL = ("bill_id",)
 _CASE = ("case_id", "appeal_id")
 _REFUND = ("refund_id",)
+_APPEAL = ("appeal_id",)
 _REASON = ("cause_ref",)
 
 CATALOGUE: Mapping[type[Event], Occasion] = {
@@ -91,6 +98,7 @@ CATALOGUE: Mapping[type[Event], Occasion] = {
     BillDueSoon: Occasion(
         "BILL_DUE_SOON", "TRANSACTIONAL", _BILL, told_once_per=("due_version", "days_left"), while_due=True
     ),
+    ExtensionDecided: Occasion("BILL_CHANGED", "TRANSACTIONAL", _BILL),
     BillPaused: Occasion("BILL_CHANGED", "TRANSACTIONAL", _BILL),
     BillResumed: Occasion("BILL_CHANGED", "TRANSACTIONAL", _BILL),
     DelinquencyChanged: Occasion(
@@ -101,9 +109,12 @@ CATALOGUE: Mapping[type[Event], Occasion] = {
         told_once_per=("due_version", "dpd"),
         while_due=True,
     ),
+    LateFeeAssessed: Occasion("FEE", "DEBT", _BILL, while_due=True),
+    FeeReversed: Occasion("FEE", "DEBT", _BILL, while_due=True),
     CreditLineChanged: Occasion(
         "SCORE_IMPACT", "TRANSACTIONAL", _REASON, applies=lambda change: change.score_delta < 0
     ),
+    BillChargedOff: Occasion("CHARGED_OFF", "LEGAL", _BILL),
     ReturnApproved: Occasion("RETURN_RESULT", "TRANSACTIONAL", _CASE),
     ReturnRejected: Occasion("RETURN_RESULT", "TRANSACTIONAL", _CASE),
     EvidenceRequested: Occasion("RETURN_RESULT", "TRANSACTIONAL", _CASE),
@@ -114,6 +125,8 @@ CATALOGUE: Mapping[type[Event], Occasion] = {
     SlaMissed: Occasion(
         "REFUND_STATUS", "TRANSACTIONAL", _REFUND, applies=lambda missed: missed.rule == "REFUND_ARRIVAL"
     ),
+    AppealOpened: Occasion("APPEAL_STATUS", "TRANSACTIONAL", _APPEAL),
+    AppealDecided: Occasion("APPEAL_STATUS", "TRANSACTIONAL", _APPEAL),
 }
 
 WHILE_DUE = frozenset(occasion.kind for occasion in CATALOGUE.values() if occasion.while_due)

@@ -8,13 +8,20 @@ from typing import get_args
 
 from services.notify.rules.catalogue import WHILE_DUE
 from services.notify.state import NOTICE_MACHINE, Notice, Subject
-from shared.contracts.billing import BillPaid, BillPaused, BillResumed, BillVoided, DelinquencyChanged
+from shared.contracts.billing import (
+    BillPaid,
+    BillPaused,
+    BillResumed,
+    BillVoided,
+    DelinquencyChanged,
+    ExtensionDecided,
+)
 from shared.contracts.message import Event
 from shared.engine.vocabulary import Rows
 
 __all__ = ["RESOLVING", "BillEvent", "bill_of", "obsolete", "resolved_by"]
 
-BillEvent = BillPaid | BillVoided | BillPaused | DelinquencyChanged
+BillEvent = BillPaid | BillVoided | BillPaused | ExtensionDecided | DelinquencyChanged
 """Events that may make notices of their bill obsolete."""
 
 RESOLVING: tuple[type[Event], ...] = get_args(BillEvent)
@@ -47,7 +54,7 @@ def resolved_by(event: Event, subject: Subject) -> Subject:
 
 def _idle_kinds(event: BillEvent) -> frozenset[str]:
     match event:
-        case BillPaid() | BillVoided() | BillPaused(amount_due=0):
+        case BillPaid() | BillVoided() | BillPaused(amount_due=0) | ExtensionDecided(decision="GRANTED"):
             return WHILE_DUE
         case DelinquencyChanged(stage="NONE"):
             return frozenset({"OVERDUE"})

@@ -10,13 +10,30 @@ from typing import Any
 from services.billing.rules import schedule
 from services.billing.service import billing
 from services.billing.state import Autopay, Bill, Book, Instalment, Line, Plan, PlanStatus, Posting
-from shared.contracts.billing import RepayBill, ReportCollection
+from shared.contracts.billing import (
+    ChargeOffBill,
+    DecideExtension,
+    RecordExternalPayment,
+    RepayBill,
+    ReportCollection,
+    ReportCollectionReversal,
+    RequestExtension,
+    SimulateRefund,
+    WaiveFee,
+)
 from shared.contracts.checkout import AcceptedLine, OrderAccepted
 from shared.contracts.fields import Instrument
 from shared.contracts.message import Event, Message
 from shared.contracts.notify import NoticeSent
-from shared.contracts.policy import DEFAULTS, PolicyVersions, Terms
-from shared.contracts.refunds import PayoutReported, RefundApproved, ReturnClosed, ReturnOpened
+from shared.contracts.policy import DEFAULTS, PolicyVersions, RefundPolicy, Terms
+from shared.contracts.refunds import (
+    AppealDecided,
+    AppealOpened,
+    PayoutReported,
+    RefundApproved,
+    ReturnClosed,
+    ReturnOpened,
+)
 from shared.engine.vocabulary import Cause, Rejected
 from shared.testing.given import SOME_CAUSE, Given, Then
 
@@ -97,6 +114,117 @@ def repay(repayment_id: str = "pay-1", amount: int = 25769, **other: Any) -> Rep
     return RepayBill(**{**fields, **other})
 
 
+def pay_outside(amount: int = 12000, at: str | datetime = "03-19 10:00", **other: Any) -> RecordExternalPayment:
+    """The merchant records that the bill of order o-1 was paid in the shop."""
+    fields: dict[str, Any] = {
+        "buyer_id": BUYER,
+        "external_ref": "till-1",
+        "bill_id": bill_of("o-1"),
+        "currency": "CNY",
+        "amount": amount,
+        "channel": "CASH",
+        "proof_ref": "receipt-1",
+        "by": "MERCHANT",
+        "occurred_at": local(at),
+    }
+    return RecordExternalPayment(**{**fields, **other})
+
+
+def reversal(
+    repayment_id: str, amount: int, at: str | datetime = "03-20 00:00", **other: Any
+) -> ReportCollectionReversal:
+    """A bank takes a repayment back."""
+    fields: dict[str, Any] = {
+        "buyer_id": BUYER,
+        "reversal_id": "cb-1",
+        "repayment_id": repayment_id,
+        "currency": "CNY",
+        "amount": amount,
+        "reason": "CHARGEBACK",
+        "occurred_at": local(at),
+    }
+    return ReportCollectionReversal(**{**fields, **other})
+
+
+def extend(days: int = 7, **other: Any) -> RequestExtension:
+    """The buyer wants to pay the bill of order o-1 later."""
+    fields: dict[str, Any] = {
+        "buyer_id": BUYER,
+        "extension_id": "ext-1",
+        "bill_id": bill_of("o-1"),
+        "days": days,
+        "reason": "salary comes later",
+    }
+    return RequestExtension(**{**fields, **other})
+
+
+def decide(decision: str = "GRANTED", by: str = "MERCHANT", **other: Any) -> DecideExtension:
+    """The answer to it."""
+    fields: dict[str, Any] = {"buyer_id": BUYER, "extension_id": "ext-1", "bill_id": bill_of("o-1")}
+    return DecideExtension(**{**fields, "decision": decision, "by": by, **other})
+
+
+def simulate(amount: int, **other: Any) -> SimulateRefund:
+    """What would a refund of order o-1 do?"""
+    fields: dict[str, Any] = {
+        "buyer_id": BUYER,
+        "simulation_id": "sim-1",
+        "order_id": "o-1",
+        "merchant_id": MERCHANT,
+        "currency": "CNY",
+        "amount": amount,
+        "destination": "ORIGINAL_ROUTE",
+    }
+    return SimulateRefund(**{**fields, **other})
+
+
+def waive(fee_id: str = "b:o-1:f1", **other: Any) -> WaiveFee:
+    """Support drops a late fee."""
+    fields: dict[str, Any] = {"buyer_id": BUYER, "bill_id": fee_id.rpartition(":f")[0], "fee_id": fee_id}
+    return WaiveFee(**{**fields, "reason": "first time", "by": "PLATFORM", **other})
+
+
+def charge_off(bill_id: str = "b:o-1", **other: Any) -> ChargeOffBill:
+    """The desk writes a bill off."""
+    return ChargeOffBill(**{"buyer_id": BUYER, "bill_id": bill_id, "reason": "insolvency", "by": "PLATFORM", **other})
+
+
+def appealed(amount: int | None = 5000, **other: Any) -> AppealOpened:
+    """The buyer challenges an outcome about order o-1."""
+    fields: dict[str, Any] = {
+        "buyer_id": BUYER,
+        "appeal_id": "ap-1",
+        "subject": "UNRECOGNISED_ORDER",
+        "level": 1,
+        "order_id": "o-1",
+        "merchant_id": MERCHANT,
+        "currency": "CNY",
+        "amount": amount,
+    }
+    return AppealOpened(**{**fields, **other})
+
+
+def ruled(outcome: str = "SELLER", **other: Any) -> AppealDecided:
+    """The ruling on that challenge."""
+    fields: dict[str, Any] = {
+        "buyer_id": BUYER,
+        "appeal_id": "ap-1",
+        "subject": "UNRECOGNISED_ORDER",
+        "level": 1,
+        "order_id": "o-1",
+        "merchant_id": MERCHANT,
+        "outcome": outcome,
+        "lapsed": False,
+    }
+    return AppealDecided(**{**fields, **other})
+
+
+def ruled_on_fee(outcome: str = "BUYER", fee_id: str = "b:o-1:f1", **other: Any) -> AppealDecided:
+    """The ruling on a challenged late fee."""
+    about = {"subject": "LATE_FEE", "order_id": None, "merchant_id": None}
+    return ruled(outcome, bill_id=fee_id.rpartition(":f")[0], fee_id=fee_id, **about, **other)
+
+
 def opened(case_id: str = "case-1", share: int = 12884, order_id: str = "o-1", **other: Any) -> ReturnOpened:
     """A return request is under review; ``share`` is what its goods are worth."""
     fields: dict[str, Any] = {
@@ -173,8 +301,13 @@ def notice(sent_at: str, bill_id: str | None = "b:o-1", due_version: int | None 
     return NoticeSent(**{**fields, **other})
 
 
-def plan(order_id: str = "o-1", accepted_on: date = date(2027, 1, 12), *instalments: Instalment) -> Plan:
-    """A plan made by hand, of more instalments than today's products have."""
+def plan(
+    order_id: str = "o-1",
+    accepted_on: date = date(2027, 1, 12),
+    *instalments: Instalment,
+    refund_policy: RefundPolicy = "REVERSE_DUE",
+) -> Plan:
+    """A plan made by hand."""
     return Plan(
         BUYER,
         order_id,
@@ -185,14 +318,25 @@ def plan(order_id: str = "o-1", accepted_on: date = date(2027, 1, 12), *instalme
         accepted_on,
         sum(one.principal for one in instalments),
         instalments,
-        "REVERSE_DUE",
+        refund_policy,
     )
 
 
-def bill(*lines: Line) -> Bill:
-    """A bill that holds these lines, due with the earliest."""
-    one = schedule.first_bill(accepted(), date(2027, 3, 12))
-    return replace(one, lines=lines, due_on=min(line.due_on for line in lines))
+def bill(*lines: Line, bill_id: str = "b:o-1") -> Bill:
+    """An issued bill that holds these lines, due with the earliest."""
+    one = first_bill(accepted())
+    return replace(one, bill_id=bill_id, lines=lines, due_on=min(line.due_on for line in lines))
+
+
+def first_bill(order: OrderAccepted) -> Bill:
+    """The first bill of an order accepted on 2027-03-12."""
+    return schedule.bills_holding(schedule.opened_plan(order, date(2027, 3, 12), {}), order, {})[0]
+
+
+def monthly(order_id: str = "o-1", amount: int = 10000, instalments: int = 3, **other: Any) -> OrderAccepted:
+    """An order on monthly statements: accepted on 2027-01-12 in three instalments, unless told otherwise."""
+    fields: dict[str, Any] = {"at": "01-12 10:00", "product": "MONTHLY", "instalments": instalments, **other}
+    return accepted(order_id, amount, **fields)
 
 
 def line(order_id: str, due_on: date, seq: int = 1) -> Line:

@@ -26,10 +26,12 @@ from shared.contracts.billing import (
     CollectionPending,
     CollectionRequested,
     OverpaymentDetected,
+    PlanOpened,
+    RepayBill,
     RepaymentAllocated,
     SetAutopay,
 )
-from shared.contracts.checkout import AccountActivated, CardBound
+from shared.contracts.checkout import AcceptedLine, AccountActivated, CardBound
 from shared.contracts.fields import Instrument
 from shared.contracts.message import Message
 from shared.engine.vocabulary import Cause
@@ -224,7 +226,7 @@ def test_b_c_4_an_unresolved_repayment_no_longer_holds_the_bill_but_still_counts
 def test_a_missing_outcome_is_never_success() -> None:
     story = after_accepting().until("12-31 00:00")
     assert story.events(RepaymentAllocated) == []
-    assert story.row(Bill, "b:o-1").status is BillStatus.OVERDUE
+    assert story.row(Bill, "b:o-1").status is BillStatus.CHARGED_OFF
 
 
 def test_the_late_truth_of_a_failed_repayment_counts() -> None:
@@ -247,6 +249,7 @@ def test_the_late_truth_of_a_failed_repayment_counts() -> None:
     ],
 )
 def test_a_report_that_contradicts_the_request_changes_nothing(code: str, other: dict) -> None:
+    """B-C5: nothing is allocated, the asks go on."""
     told = report(FIRST, "SUCCEEDED", 25769, "03-19 14:01").model_copy(update=other)
     story = after_accepting().until("03-19 14:02").then(told, at="03-19 14:02")
     assert story.code == code
@@ -355,11 +358,13 @@ def test_b_a_2_the_refusal_names_what_is_outstanding() -> None:
     assert story.rejected.details == {"outstanding": 25769}
 
 
-def test_paying_a_paid_bill_exceeds_what_is_outstanding() -> None:
+@pytest.mark.parametrize(
+    ("command", "state"), [(repay(amount=1), "PAID"), (repay(amount=1, order_id="o-1"), "SETTLED")]
+)
+def test_a_paid_bill_or_order_takes_no_payment(command: RepayBill, state: str) -> None:
     paid = after_accepting().then(report(FIRST, "SUCCEEDED", 25769, "03-19 14:01"), at="03-19 14:01")
-    for command in (repay(amount=1), repay(amount=1, order_id="o-1")):
-        refused = paid.then(command, at="03-20 10:00")
-        assert (refused.code, refused.rejected.details) == ("AMOUNT_EXCEEDS_OUTSTANDING", {"outstanding": 0})
+    refused = paid.then(command, at="03-20 10:00")
+    assert (refused.code, refused.rejected.details["from"]) == ("ILLEGAL_TRANSITION", state)
 
 
 @pytest.mark.parametrize("command", [repay("pay-2"), repay("pay-2", order_id="o-1")])
@@ -382,3 +387,22 @@ def test_h_3_the_same_request_again_is_already_done() -> None:
     other = story.then(repay(amount=1), at="03-14 10:01", cause=Cause("3", "another digest"))
     assert (again.code, other.code) == ("ALREADY_DONE", "ALREADY_EXISTS")
     assert again.rejected.details == {"repayment_id": "pay-1", "status": "REQUESTED", "amount": 25769}
+
+
+@pytest.mark.parametrize("kind", ["CARD", "WALLET", "BANK", "ALIPAY", "WECHAT"])
+def test_every_kind_of_instrument_but_an_external_one_can_be_charged(kind: str) -> None:
+    """BIL-07: by its opaque token, for the buyer and for the due date."""
+    instrument = Instrument(kind=kind, token="tok_any")
+    story = after_accepting(instrument=instrument).until("03-19 14:00")
+    assert story.events(CollectionRequested)[0].instrument == instrument
+    by_hand = after_accepting().then(repay(instrument=instrument), at="03-14 10:00")
+    assert by_hand.events(CollectionRequested)[0].instrument == instrument
+
+
+def test_the_debt_is_what_was_accepted_with_its_freight() -> None:
+    """BIL-08, BIL-16: goods of 25000 and freight of 769."""
+    goods = AcceptedLine(
+        line_id="1", sku="case", category="ACCESSORY", quantity=1, goods=25000, freight=769, returnable=True
+    )
+    story = Story.of_a_buyer().then(accepted(lines=(goods,)), at="03-12 10:00")
+    assert story.events(PlanOpened)[0].principal == 25769

@@ -4,7 +4,7 @@ from billing_stories import BUYER, Story, accepted, after_accepting, attempt, lo
 
 from services.billing.deadlines import Ask, Collect, DueSoon, Step
 from services.billing.state import Bill, Book
-from shared.contracts.billing import BillPaid, CollectionRequested, DelinquencyChanged
+from shared.contracts.billing import BillPaid, CollectionRequested, DelinquencyChanged, LateFeeWithheld
 
 FIRST = attempt("o-1", 0)
 
@@ -23,8 +23,9 @@ def test_b_d_1_the_ladder_of_a_bill_nobody_pays() -> None:
         (61, "COLLECTIONS", "D61_90"),
         (91, "COLLECTIONS", "D91_120"),
         (121, "COLLECTIONS", "D121_180"),
+        (181, "CHARGED_OFF", "D181_UP"),
     ]
-    assert story.row(Bill, "b:o-1").max_dpd == 121
+    assert story.row(Bill, "b:o-1").max_dpd == 181
     assert story.armed(Step) == []
 
 
@@ -94,7 +95,7 @@ def test_b_d_3_a_step_waits_seven_times_at_most() -> None:
     assert [event.dpd for event in done.events] == [1]
     assert done.deadlines[0].at == local("03-23 00:00")
     caught_up = done.given.when(done.deadlines[0].message, now=done.deadlines[0].at)
-    assert [event.dpd for event in caught_up.events] == [4]
+    assert [event.dpd for event in caught_up.events] == [4, 4]  # a fee is withheld, for nobody was reminded
 
 
 def test_b_d_3_a_success_counts_from_the_day_it_was_asked_for() -> None:
@@ -136,5 +137,5 @@ def test_thirty_open_orders_touch_no_other_bill() -> None:
 def test_b_d_1_a_day_of_the_ladder_that_is_no_step_ages_the_bill_without_climbing() -> None:
     story = after_accepting(enabled=False).until("03-29 00:00")
     done = story.given.when(Step(BUYER, "b:o-1", ("o-1",), 11), now=local("03-30 00:00"))
-    assert done.events == []
+    assert [type(event) for event in done.events] == [LateFeeWithheld]
     assert (done.given.row(Bill, "b:o-1").last_step, done.given.row(Bill, "b:o-1").stage) == (11, "SUSPENDED")

@@ -2,28 +2,52 @@
 
 from collections.abc import Callable
 from dataclasses import replace
+from datetime import date
 from itertools import product
 
 import pytest
-from billing_stories import BUYER, Story, after_accepting, approved, attempt, closed, local, opened, report
+from billing_stories import (
+    BUYER,
+    Story,
+    after_accepting,
+    approved,
+    attempt,
+    charge_off,
+    closed,
+    decide,
+    extend,
+    local,
+    notice,
+    opened,
+    pay_outside,
+    repay,
+    report,
+    reversal,
+    waive,
+)
 
-from services.billing.deadlines import Ask, Collect, DueSoon, PauseEnd, Step
+from services.billing.deadlines import Ask, Collect, DueSoon, ExtensionEnd, PauseEnd, StatementCut, Step
 from services.billing.state import (
     BILL_MACHINE,
+    EXTENSION_MACHINE,
     PLAN_MACHINE,
     REPAYMENT_MACHINE,
     Bill,
     BillStatus,
+    Extension,
+    ExtensionStatus,
     Plan,
     PlanStatus,
     Repayment,
     RepaymentStatus,
 )
+from shared.engine.vocabulary import Row
 from shared.testing.given import Given
 
 FIRST = attempt("o-1", 0)
 OUTCOMES = ("SUCCEEDED", "DECLINED", "PENDING", "UNKNOWN")
 DEADLINES = (
+    StatementCut(BUYER, "b:o-1", ("o-1",)),
     DueSoon(BUYER, "b:o-1", ("o-1",), 0),
     Collect(BUYER, "b:o-1", ("o-1",), 3),
     Step(BUYER, "b:o-1", ("o-1",), 4),
@@ -41,8 +65,10 @@ def a_repayment(status: RepaymentStatus) -> Story:
     return with_row(story, replace(story.row(Repayment, FIRST), status=status))
 
 
-def with_row(story: Story, row: Repayment | Bill) -> Story:
-    others = [one for one in story.given.rows if one.identity() != row.identity() or type(one) is not type(row)]
+def with_row(story: Story, row: Row, instead_of: str = "") -> Story:
+    """The story with this row in place of that of its id, or of another one."""
+    replaced = {row.identity(), (BUYER, instead_of)}
+    others = [one for one in story.given.rows if type(one) is not type(row) or one.identity() not in replaced]
     return Story(Given(story.given.service, *others, row, armed=story.given.armed))
 
 
@@ -58,7 +84,7 @@ def test_every_report_in_every_state_of_a_repayment(status: RepaymentStatus, out
         assert story.code == "ALREADY_DONE"
     else:
         assert story.code == "ILLEGAL_TRANSITION"
-        allowed = sorted(set(REPAYMENT_MACHINE[status]) & set(OUTCOMES))
+        allowed = sorted(REPAYMENT_MACHINE[status])
         assert story.rejected.details == {"from": str(status), "allowed": allowed}
 
 
@@ -75,7 +101,9 @@ def test_a_question_in_every_state_of_a_repayment(status: RepaymentStatus) -> No
     ("status", "due"),
     list(product(BillStatus, DEADLINES)),
 )
-def test_every_deadline_in_every_state_of_a_bill(status: BillStatus, due: DueSoon | Collect | Step) -> None:
+def test_every_deadline_in_every_state_of_a_bill(
+    status: BillStatus, due: StatementCut | DueSoon | Collect | Step
+) -> None:
     story = after_accepting()
     story = with_row(story, replace(story.row(Bill, "b:o-1"), status=status))
     done = story.given.when(due, now=local("03-23 00:00"))
@@ -84,6 +112,86 @@ def test_every_deadline_in_every_state_of_a_bill(status: BillStatus, due: DueSoo
     if leads_to is not None:
         assert done.given.row(Bill, "b:o-1").status in leads_to
 
+
+# -- commands ----------------------------------------------------------------------------------------------------------
+
+COMMANDS = {
+    "RepayBill": repay("pay-1", 100),
+    "RecordExternalPayment": pay_outside(100, "03-23 09:00"),
+    "RequestExtension": extend(7),
+    "DecideExtension": decide("GRANTED"),
+    "WaiveFee": waive(),
+    "ChargeOffBill": charge_off(),
+}
+
+
+def a_bill(status: BillStatus) -> Story:
+    """An order whose bill has a late fee and an open wish for another order's bill, brought into this state."""
+    story = after_accepting(12000, enabled=False).then(notice("03-16 09:01"), at="03-16 09:01").until("03-23 00:00")
+    story = with_row(story, replace(story.row(Bill, "b:o-1"), status=status))
+    wish = Extension(BUYER, "ext-1", "b:o-1", ExtensionStatus.REQUESTED, 7, 0, "MERCHANT", local("03-25 00:00"), "")
+    if status is BillStatus.CHARGED_OFF:
+        plan = story.row(Plan, "o-1")
+        part = replace(plan.instalments[0], charged_off=12000)
+        story = with_row(story, replace(plan, status=PlanStatus.CHARGED_OFF, instalments=(part,)))
+    return with_row(story, wish)
+
+
+@pytest.mark.parametrize(("status", "name"), list(product(BillStatus, COMMANDS)))
+def test_every_command_in_every_state_of_a_bill(status: BillStatus, name: str) -> None:
+    story = a_bill(status)
+    if name == "RequestExtension":  # one open for the buyer would be refused for that
+        story = with_row(story, replace(story.row(Extension, "ext-1"), extension_id="ext-0", status="LAPSED"), "ext-1")
+        story = with_row(story, replace(story.row(Bill, "b:o-1"), due_on=date(2027, 3, 22)))
+    done = story.given.when(COMMANDS[name], now=local("03-23 10:00"))
+    if name in BILL_MACHINE[status]:
+        assert done.rejected is None
+        assert done.given.row(Bill, "b:o-1").status in BILL_MACHINE[status][name]
+        return
+    assert done.rejected is not None
+    assert done.rejected.code == "ILLEGAL_TRANSITION"
+    assert done.rejected.details == {"from": str(status), "allowed": sorted(BILL_MACHINE[status])}
+
+
+@pytest.mark.parametrize("status", PlanStatus)
+def test_paying_an_order_in_every_state_of_its_plan(status: PlanStatus) -> None:
+    story = after_accepting(12000, enabled=False)
+    story = with_row(story, replace(story.row(Plan, "o-1"), status=status, settled_on=None))
+    done = story.given.when(repay("pay-1", 100, order_id="o-1"), now=local("03-13 10:00"))
+    if "RepayBill" in PLAN_MACHINE[status]:
+        assert done.rejected is None
+    else:
+        assert done.rejected is not None
+        assert done.rejected.details == {"from": str(status), "allowed": sorted(PLAN_MACHINE[status])}
+
+
+@pytest.mark.parametrize("status", ExtensionStatus)
+def test_a_decision_and_the_end_of_waiting_in_every_state_of_an_extension(status: ExtensionStatus) -> None:
+    story = a_bill(BillStatus.OVERDUE)
+    story = with_row(story, replace(story.row(Extension, "ext-1"), status=status))
+    ended = story.given.when(ExtensionEnd(BUYER, "ext-1", "b:o-1"), now=local("03-25 00:00"))
+    assert bool(ended.yields) is ("EXTENSION_END" in EXTENSION_MACHINE[status])
+    for decision in ("GRANTED", "DECLINED"):
+        done = story.given.when(decide(decision), now=local("03-24 00:00"))
+        if "DecideExtension" in EXTENSION_MACHINE[status]:
+            assert done.given.row(Extension, "ext-1").status in EXTENSION_MACHINE[status]["DecideExtension"]
+        else:
+            same = str(status) == decision
+            assert done.rejected is not None
+            assert done.rejected.code == ("ALREADY_DONE" if same else "ILLEGAL_TRANSITION")
+
+
+@pytest.mark.parametrize("status", RepaymentStatus)
+def test_a_reversal_in_every_state_of_a_repayment(status: RepaymentStatus) -> None:
+    done = a_repayment(status).given.when(reversal(FIRST, 1), now=local("03-20 10:00"))
+    if "ReportCollectionReversal" not in REPAYMENT_MACHINE[status]:
+        assert done.rejected is not None
+        assert done.rejected.details == {"from": str(status), "allowed": sorted(REPAYMENT_MACHINE[status])}
+    else:
+        assert done.given.row(Repayment, FIRST).status in REPAYMENT_MACHINE[status]["ReportCollectionReversal"]
+
+
+# -- messages about a case ---------------------------------------------------------------------------------------------
 
 _P, _B = PlanStatus, BillStatus
 
@@ -123,7 +231,12 @@ def test_every_message_about_a_case_in_every_state_of_plan_and_bill(
 
 @pytest.mark.parametrize(
     ("machine", "states"),
-    [(BILL_MACHINE, BillStatus), (PLAN_MACHINE, PlanStatus), (REPAYMENT_MACHINE, RepaymentStatus)],
+    [
+        (BILL_MACHINE, BillStatus),
+        (PLAN_MACHINE, PlanStatus),
+        (EXTENSION_MACHINE, ExtensionStatus),
+        (REPAYMENT_MACHINE, RepaymentStatus),
+    ],
 )
 def test_every_state_has_its_place_in_the_table(machine: dict, states: type) -> None:
     assert set(machine) == set(states)

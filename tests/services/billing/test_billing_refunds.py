@@ -33,6 +33,7 @@ from shared.contracts.billing import (
     PlanSettled,
     RefundAllocated,
     RefundLeg,
+    RefundStep,
     RepaymentAllocated,
 )
 
@@ -81,7 +82,9 @@ def test_refunds_example_5_a_refund_of_an_unpaid_order_lowers_the_debt_and_pays_
         policy="REVERSE_DUE",
         value_on=date(2027, 3, 16),
         fees_reversed=0,
+        fees_cancelled=0,
         unallocated=0,
+        trace=(RefundStep(does="LOWERS_PRINCIPAL", amount=12884, order_id="o-1", seq=1),),
         skus=("case",),
         outstanding_principal=12885,
         book_version=2,

@@ -160,6 +160,7 @@ def test_cases_without_number_leave_no_more_than_a_hundred_marks() -> None:
 
 
 def test_h_6_a_return_that_comes_before_its_plan_has_nothing_to_work_on_yet() -> None:
+    """B-X1: it waits for PlanOpened's row."""
     done = Story.of_a_buyer().given.when(opened(), now=local("03-15 10:00"))
     assert done.rejected is not None
     assert done.rejected.code == "UNKNOWN_ORDER", "to the engine: it waits for the plan"

@@ -14,6 +14,9 @@ from services.billing.state import (
     BillStatus,
     Book,
     Evidence,
+    Extension,
+    ExtensionStatus,
+    JournalFact,
     LedgerAccount,
     Plan,
     PlanStatus,
@@ -21,13 +24,14 @@ from services.billing.state import (
     Refund,
     Repayment,
     RepaymentStatus,
+    Reversal,
 )
 from shared.contracts.billing import BillKind, RefundCause
 from shared.contracts.fields import Product
-from shared.contracts.policy import RefundPolicy
+from shared.contracts.policy import Approver, RefundPolicy
 from shared.drivers.rows import columns
 
-REVISIONS = ("billing_0001", "billing_0002")
+REVISIONS = ("billing_0001", "billing_0002", "billing_0004")
 SQL = "".join((files("services.billing.migrations") / f"{name}.py").read_text() for name in REVISIONS)
 
 
@@ -40,12 +44,12 @@ def table(name: str) -> str:
 
 def listed(text: str, column: str) -> list[str]:
     """What a CHECK allows a column to be."""
-    found = re.search(rf"{column} IN \((.*?)\)", text, re.DOTALL)
-    assert found is not None
-    return re.findall(r"'(\w+)'", found[1])
+    found = re.findall(rf"(?:CHECK \(|^){column} IN \((.*?)\)", text, re.DOTALL)
+    assert found
+    return re.findall(r"'(\w+)'", found[-1])
 
 
-@pytest.mark.parametrize("cls", [Book, Plan, Bill, Repayment, Refund, Evidence, Posting])
+@pytest.mark.parametrize("cls", [Book, Plan, Bill, Extension, Repayment, Reversal, Refund, Evidence, Posting])
 def test_every_field_has_a_column_of_its_type(cls: type) -> None:
     text = table(cls.TABLE)
     for column in columns(cls):
@@ -65,14 +69,18 @@ def test_every_field_has_a_column_of_its_type(cls: type) -> None:
         ("bill", "stage", list(STAGES)),
         ("repayment", "status", list(RepaymentStatus)),
         ("refund", "cause", list(get_args(RefundCause))),
+        ("extension", "status", list(ExtensionStatus)),
+        ("extension", "approver", list(get_args(Approver))),
+        ("repayment", "mode", ["MANUAL", "AUTO", "EXTERNAL"]),
         ("journal", "account", list(LedgerAccount)),
+        ("journal", "fact", list(get_args(JournalFact))),
     ],
 )
 def test_every_state_a_row_may_have_is_allowed_and_no_other(name: str, column: str, values: list[str]) -> None:
     assert listed(table(name), column) == values
 
 
-@pytest.mark.parametrize("cls", [Plan, Bill, Repayment])
+@pytest.mark.parametrize("cls", [Plan, Bill, Extension, Repayment])
 def test_the_partial_index_holds_the_live_rows(cls: type) -> None:
     index = re.search(rf"CREATE INDEX {cls.TABLE}_live ON {cls.TABLE} \(buyer_id\) WHERE (.*);", SQL)
     assert index is not None

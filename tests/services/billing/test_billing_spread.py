@@ -1,21 +1,24 @@
 """How a refund is spread over a plan and falls on debt and cash: the specification's numbers, by the pure rules."""
 
 from dataclasses import replace
-from datetime import date
+from datetime import date, timedelta
 
 import pytest
-from billing_stories import CARD, OTHER_CARD, local, plan
+from billing_stories import BUYER, CARD, OTHER_CARD, bill, line, local, plan
 from hypothesis import given
 from hypothesis import strategies as st
 
-from services.billing.rules import pause, refunding, spread
-from services.billing.state import Instalment, Pause, PausedShare, Payment, Plan
+from services.billing.rules import refunding, spread
+from services.billing.rules.debts import Debts
+from services.billing.state import Book, Instalment, Pause, PausedShare, Payment, Plan
 from shared.contracts.fields import Instrument
 from shared.contracts.policy import RefundPolicy
+from shared.kernel.calendar import Calendar, WorkingWeek
 from shared.kernel.money import equal_split
 
 EXTERNAL = Instrument(kind="EXTERNAL", token="cash")
 MARCH = date(2027, 3, 3)
+CALENDAR = Calendar(week=WorkingWeek.CN_WEEKENDS)
 
 
 def payment(repayment_id: str, amount: int, paid_on: date = MARCH, instrument: Instrument = CARD) -> Payment:
@@ -37,13 +40,16 @@ def instalments(amount: int, count: int, paid: int) -> Plan:
 
 
 def fall(order: Plan, amount: int, destination: str = "ORIGINAL_ROUTE", past_due: int = 0) -> refunding.Fall:
-    """Let a refund fall on a plan whose first ``past_due`` instalments are late."""
-    late = [seq <= past_due for seq in range(1, len(order.instalments) + 1)]
-    return refunding.fall(order, "case-1:r1", amount, destination, late)
+    """Let a refund of case-1 fall on an order whose first ``past_due`` instalments are late."""
+    due_on = {one.seq: MARCH - timedelta(days=1) if one.seq <= past_due else MARCH for one in order.instalments}
+    bills = {one.bill_id: bill(line("o-1", due_on[one.seq], one.seq), bill_id=one.bill_id) for one in order.instalments}
+    asked = refunding.RefundAsked("case-1:r1", "o-1", amount, destination, MARCH, refs=("case-1",))
+    book = Book(BUYER, "CNY", outstanding_principal=order.owed)
+    return refunding.fall(asked, Debts(book, {"o-1": order}, bills), MARCH, CALENDAR)
 
 
 def left(fallen: refunding.Fall) -> list[int]:
-    return [one.outstanding for one in fallen.plan.instalments]
+    return [one.outstanding for one in fallen.after.instalments]
 
 
 def legs(fallen: refunding.Fall) -> list[tuple[str, int]]:
@@ -72,8 +78,8 @@ def test_example_6_what_exceeds_the_debt_goes_back_to_what_paid_it() -> None:
             "repayment_id": "pay-1",
         },
     ]
-    assert fallen.plan.payments[0].refundable == 2000
-    assert (fallen.plan.unpaid, fallen.plan.refunded_total) == (0, 8000)
+    assert fallen.after.payments[0].refundable == 2000
+    assert (fallen.after.unpaid, fallen.after.refunded_total) == (0, 8000)
 
 
 def test_example_6_the_last_instalments_go_first() -> None:
@@ -99,6 +105,7 @@ def test_refunds_example_6_cash_goes_to_the_wallet_where_the_buyer_chose_it() ->
 def test_b_r_the_checks_of_the_policies(
     policy: RefundPolicy, unpaid: list[int], past_due: int, amount: int, after: list[int]
 ) -> None:
+    """B-R1: the table of section 4."""
     parts = [Instalment(seq, f"m-{seq}", one, 0) for seq, one in enumerate(unpaid, start=1)]
     fallen = fall(replace(plan("o-1", MARCH, *parts), refund_policy=policy), amount, past_due=past_due)
     assert left(fallen) == after
@@ -155,7 +162,7 @@ def test_b_r_3_cash_goes_back_along_the_latest_payment_first_ties_by_the_higher_
         ("pay-a", CARD, 100),
         ("pay-b", CARD, 50),
     ]
-    assert [one.refundable for one in fallen.plan.payments] == [50, 0, 0]
+    assert [one.refundable for one in fallen.after.payments] == [50, 0, 0]
 
 
 def test_b_r_3_what_was_paid_outside_goes_back_outside() -> None:
@@ -167,10 +174,10 @@ def test_b_r_3_what_was_paid_outside_goes_back_outside() -> None:
 
 
 def test_b_r_4_what_exceeds_the_order_goes_nowhere() -> None:
-    fallen = fall(fall(instalments(10000, 3, paid=1), 8000).plan, 3000)
+    fallen = fall(fall(instalments(10000, 3, paid=1), 8000).after, 3000)
     assert legs(fallen) == [("ORIGINAL_ROUTE", 2000)]
-    assert (fallen.unallocated, fallen.plan.refunded_total) == (1000, 10000)
-    assert (fall(fallen.plan, 1).legs, fall(fallen.plan, 1).unallocated) == ((), 1)
+    assert (fallen.unallocated, fallen.after.refunded_total) == (1000, 10000)
+    assert (fall(fallen.after, 1).legs, fall(fallen.after, 1).unallocated) == ((), 1)
 
 
 def test_a_refund_along_more_payments_than_a_message_can_list_leaves_the_rest_unallocated() -> None:
@@ -189,8 +196,7 @@ def test_b_h_1_a_refund_lowers_the_pause_of_its_case_line_by_line_by_what_it_too
     """Seq 3 is paused for case 2, seq 2 for case 1; the refund of case 1 takes the last line first."""
     parts = [Instalment(seq, f"m-{seq}", 100, 0, paused=paused) for seq, paused in ((1, 0), (2, 100), (3, 100))]
     order = replace(plan("o-1", MARCH, *parts), pauses=(held("case-2", 3, 100), held("case-1", 2, 100)))
-    fallen = fall(order, 130)
-    after = pause.lowered(fallen.plan, "case-1", fallen.taken, MARCH)
+    after = fall(order, 130).after
     assert [one.outstanding for one in after.instalments] == [100, 70, 0]
     assert [one.paused for one in after.instalments] == [0, 70, 0]
     assert [(one.ref, one.shares, one.ended_on) for one in after.pauses] == [
@@ -202,9 +208,8 @@ def test_b_h_1_a_refund_lowers_the_pause_of_its_case_line_by_line_by_what_it_too
 def test_b_h_1_of_two_pauses_on_a_line_that_is_refunded_the_later_gives_way() -> None:
     order = replace(
         plan("o-1", MARCH, Instalment(1, "m-1", 100, 0, paused=90)),
-        pauses=(held("case-1", 1, 50), held("case-2", 1, 40)),
+        pauses=(held("case-3", 1, 50), held("case-2", 1, 40)),
     )
-    fallen = fall(order, 30)
-    after = pause.lowered(fallen.plan, None, fallen.taken, MARCH)
+    after = fall(order, 30).after
     assert [one.shares for one in after.pauses] == [(PausedShare(1, 50),), (PausedShare(1, 20),)]
     assert after.instalments[0].paused == after.instalments[0].outstanding == 70

@@ -13,12 +13,17 @@ from services.checkout.service import checkout
 from services.checkout.state import Account, AccountStatus, Consent, MerchantPair, Order, Policy, PublishedPolicy
 from shared.contracts import checkout as c
 from shared.contracts.billing import (
+    BillChargedOff,
     BillPaid,
     DelinquencyChanged,
+    ExtensionDecided,
+    FeeReversed,
     PlanOpened,
+    PlanReopened,
     PlanSettled,
     RefundAllocated,
     RepaymentAllocated,
+    RepaymentReversed,
 )
 from shared.contracts.fields import Instrument
 from shared.contracts.message import Message
@@ -123,6 +128,14 @@ def place(*lines: c.OrderLine, at: str, freight: int = 0, **facts: Any) -> c.Pla
     return c.PlaceOrder(**{**placed, **facts})
 
 
+def monthly(
+    instalments: int, *lines: c.OrderLine, at: str, fee: int = 0, confirmed: dict[str, Any] | None = None, **facts: Any
+) -> c.PlaceOrder:
+    """A correct order on monthly statements, in so many instalments that cost ``fee`` in all."""
+    offer = {"window_days": None, "instalment_fee": fee, **(confirmed or {})}
+    return place(*lines, at=at, product="MONTHLY", instalments=instalments, confirmed=offer, **facts)
+
+
 class Story:
     """Checkout's state as it grows, and what each step did."""
 
@@ -212,6 +225,75 @@ def plan_opened(principal: int, version: int, outstanding: int | None = None, or
 
 def plan_settled(order_id: str = ORDER) -> PlanSettled:
     return in_order(PlanSettled, order_id, currency="CNY", settled_on=date(2027, 3, 19), paid=1, refunded=0)
+
+
+def plan_reopened(principal: int, version: int, outstanding: int | None = None, order_id: str = ORDER) -> PlanReopened:
+    """So much is owed again on an order; what is owed in all is ``outstanding`` now."""
+    return in_order(
+        PlanReopened,
+        order_id,
+        currency="CNY",
+        principal=principal,
+        bill_id="r:cb-1",
+        due_on=date(2027, 5, 13),
+        outstanding_principal=principal if outstanding is None else outstanding,
+        book_version=version,
+    )
+
+
+def reversed_repayment(
+    outstanding: int, version: int, *bill_ids: str, reversal_id: str = "cb-1", amount: int = 1
+) -> RepaymentReversed:
+    """A bank took a repayment back that had paid on these bills."""
+    return RepaymentReversed(
+        buyer_id=BUYER,
+        reversal_id=reversal_id,
+        repayment_id="r-1",
+        currency="CNY",
+        amount=amount,
+        reason="CHARGEBACK",
+        bill_ids=bill_ids,
+        order_ids=(ORDER,),
+        outstanding_principal=outstanding,
+        book_version=version,
+    )
+
+
+def fee_reversed(outstanding: int, version: int, fee_id: str = "b:o-1:f1") -> FeeReversed:
+    """A late fee was taken back; if it had been paid, less principal is owed."""
+    return FeeReversed(
+        buyer_id=BUYER,
+        bill_id="b:o-1",
+        fee_id=fee_id,
+        currency="CNY",
+        amount=600,
+        cause="WAIVER",
+        reapplied=(),
+        outstanding_principal=outstanding,
+        book_version=version,
+    )
+
+
+def charged_off(outstanding: int, version: int, bill_id: str = "b:o-1", dpd: int = 181) -> BillChargedOff:
+    """A bill is written off; its principal is owed all the same."""
+    return BillChargedOff(
+        buyer_id=BUYER,
+        bill_id=bill_id,
+        currency="CNY",
+        principal=outstanding,
+        fee=0,
+        late_fee=0,
+        dpd=dpd,
+        outstanding_principal=outstanding,
+        book_version=version,
+    )
+
+
+def extension(decision: str = "GRANTED", bill_id: str = "b:o-1") -> ExtensionDecided:
+    granted = {"due_on": date(2027, 3, 26), "due_version": 2} if decision == "GRANTED" else {}
+    return ExtensionDecided(
+        buyer_id=BUYER, extension_id="ext-1", bill_id=bill_id, currency="CNY", decision=decision, fee=0, **granted
+    )
 
 
 def repaid(outstanding: int, version: int) -> RepaymentAllocated:

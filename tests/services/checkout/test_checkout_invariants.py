@@ -14,6 +14,7 @@ from checkout_story import (
     local,
     place,
     plan_opened,
+    plan_reopened,
     plan_settled,
     refunded,
     return_closed,
@@ -38,7 +39,10 @@ from shared.engine.vocabulary import Rejected
 ORDERS = ("o-1", "o-2", "o-3")
 START = local("03-01 09:00")
 OUTCOMES = {"deliver": "DELIVERED", "refuse": "REFUSED", "lose": "LOST"}
-VERBS = ("place", "cancel", "ship", "final", *OUTCOMES, "confirm", "extend", "bill", "settle", "case", "refund")
+VERBS = (
+    *("place", "cancel", "ship", "final", *OUTCOMES, "confirm", "extend"),
+    *("bill", "settle", "reopen", "case", "refund"),
+)
 
 amounts = st.integers(0, 40_000)
 quantities = st.integers(1, 5)
@@ -116,8 +120,13 @@ class Life:
     def from_billing(self, verb: str, order_id: str, _number: int):
         """The next thing billing would say of an accepted order; of any other the buyer says something."""
         order = self.order(order_id)
-        if verb == "confirm" or order.status not in (OrderStatus.ACCEPTED, OrderStatus.REFUNDED):
+        if verb == "confirm" or order.accepted_at is None:
             return in_order(ConfirmReceipt, order_id)
+        if verb == "reopen" and not order.held_amount:
+            self.version += 1
+            self.debt += order.accepted_amount
+            self.owed[order_id] += order.accepted_amount
+            return plan_reopened(order.accepted_amount, self.version, self.debt, order_id)
         if verb == "bill" and order.held_amount:
             self.version += 1
             self.debt += order.accepted_amount
@@ -165,6 +174,7 @@ class Life:
         assert owner.held == sum(one.held_amount for one in self.orders) >= 0
         assert owner.used == self.debt
         open_ = [one for one in self.orders if one.status not in ENDED and not one.plan_settled]
+        assert all(one.is_open for one in open_)
         assert owner.open_orders == self.story.pair.open_orders == len(open_)
         for order in self.orders:
             self.check_order(order)
@@ -196,7 +206,10 @@ class Life:
         return parcels + sum(one.next_units(one.unshipped).value for one in order.lines)
 
 
-ENDED = (OrderStatus.CANCELLED, OrderStatus.EXPIRED, OrderStatus.DECLINED)
+ENDED = (
+    *(OrderStatus.CANCELLED, OrderStatus.EXPIRED, OrderStatus.DECLINED),
+    *(OrderStatus.COMPLETED, OrderStatus.REFUNDED),
+)
 HOLDING = (OrderStatus.AUTHORIZED, OrderStatus.PARTIALLY_SHIPPED, OrderStatus.SHIPPED, OrderStatus.DELIVERED)
 
 
@@ -216,7 +229,7 @@ def test_i3_and_i5_hold_through_every_life(wishes: dict, life: list[tuple[str, s
 
 afterlives = st.lists(
     st.tuples(
-        st.sampled_from(("case", "case", "refund", "settle")),
+        st.sampled_from(("case", "case", "refund", "settle", "settle", "reopen")),
         st.sampled_from(ORDERS),
         st.integers(1, 4),
         st.sampled_from((0, 24, 24 * 16)),

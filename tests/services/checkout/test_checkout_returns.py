@@ -16,6 +16,7 @@ from checkout_story import (
     names,
     place,
     plan_opened,
+    plan_reopened,
     plan_settled,
     refunded,
     repaid,
@@ -25,7 +26,7 @@ from checkout_story import (
 )
 
 from services.checkout.deadlines import ReturnWindow
-from services.checkout.state import ORDER_MACHINE, OrderStatus
+from services.checkout.state import ORDER_MACHINE, AccountStatus, OrderStatus
 from shared.contracts import checkout as c
 
 AMOUNT = 90_000
@@ -100,7 +101,9 @@ def test_2_2_a_completed_order_may_still_be_refunded() -> None:
 
 def test_an_order_whose_plan_a_refund_settled_is_settled_like_any_other() -> None:
     story = billed()
-    assert told(story, refunded(AMOUNT, 0, 2), plan_settled()) == ["OrderCompleted", "CreditLineChanged"]
+    assert told(story, refunded(AMOUNT, 0, 2)) == ["OrderCompleted", "CreditLineChanged"]
+    assert (story.account.open_orders, story.pair.open_orders) == (0, 0), "an order given back whole is open no longer"
+    assert told(story, plan_settled()) == []
     assert (story.order().plan_settled, story.order().status) == (True, OrderStatus.REFUNDED)
     assert (story.account.open_orders, story.pair.open_orders, story.account.used) == (0, 0, 0)
 
@@ -108,8 +111,14 @@ def test_an_order_whose_plan_a_refund_settled_is_settled_like_any_other() -> Non
 def test_a_closing_account_is_closed_with_the_refund_of_its_last_order() -> None:
     story = billed()
     close = c.ChangeAccountStatus(buyer_id=BUYER, action="CLOSE", by="BUYER", reason="enough")
-    told(story, close, refunded(AMOUNT, 0, 2))
-    assert told(story, plan_settled()) == ["AccountStatusChanged"]
+    assert told(story, close, refunded(AMOUNT, 0, 2)) == [
+        "AccountStatusChanged",
+        "OrderCompleted",
+        "CreditLineChanged",
+        "AccountStatusChanged",
+    ]
+    assert story.account.status is AccountStatus.CLOSED
+    assert told(story, plan_settled()) == []
 
 
 # -- open cases --------------------------------------------------------------------------------------------------------
@@ -190,6 +199,7 @@ def test_law_4_events_read_again_at_any_moment_change_nothing(heard: int) -> Non
 TRIGGERS = {
     "RETURN_WINDOW": ReturnWindow(BUYER, ORDER, MERCHANT),
     "PlanSettled": plan_settled(),
+    "PlanReopened": plan_reopened(500, 3),
     "ReturnOpened": return_opened("case-2"),
     "ReturnClosed": return_closed(),
     "RefundAllocated": refunded(500, 0, 2, "rf-2", unallocated=500),

@@ -6,12 +6,13 @@ from pathlib import Path
 
 import asyncpg
 import pytest
-from checkout_story import return_opened
+from checkout_story import BUYER, plan_opened, plan_reopened, plan_settled, repaid, return_opened
 from test_checkout_orders import WAYS, after
 
 import services.checkout.migrations
 from services.checkout.service import checkout
 from services.checkout.state import AccountStatus, Order, OrderStatus
+from shared.contracts.checkout import ChangeAccountStatus
 from shared.drivers.migrate import migrate
 from shared.drivers.rows import codec
 from shared.drivers.schema import check_schema
@@ -41,6 +42,21 @@ async def test_every_state_of_a_life_can_be_stored(connection: asyncpg.Connectio
             await store(connection, row)
     stored = await connection.fetch("SELECT DISTINCT status FROM orders")
     assert {record["status"] for record in stored} == {str(OrderStatus.DECLINED)}, "one order id, the last way wins"
+
+
+async def test_what_a_reversal_leaves_behind_on_a_closed_account_can_be_stored(
+    connection: asyncpg.Connection,
+) -> None:
+    """Section 2, B-C7: the debt outlives the account, and an order at its end may have a plan that is open again."""
+    close = ChangeAccountStatus(buyer_id=BUYER, action="CLOSE", by="BUYER", reason="enough")
+    settled = after(
+        WAYS[OrderStatus.ACCEPTED](), (plan_opened(33_499, 1), "03-02 10:00"), (repaid(0, 2), "03-02 10:00")
+    )
+    closed = after(settled, (plan_settled(), "03-02 10:00"), (close, "03-02 11:00"))
+    for story in (closed, WAYS[OrderStatus.COMPLETED](), WAYS[OrderStatus.REFUNDED]()):
+        for row in after(story, (plan_reopened(33_499, 3), "05-10 10:00")).given.rows:
+            await store(connection, row)
+    assert await connection.fetchval("SELECT plan_settled FROM orders") is False
 
 
 async def store(connection: asyncpg.Connection, row: object) -> None:

@@ -10,7 +10,7 @@ from uuid import UUID
 
 from services.notify.service import notify
 from services.notify.state import Mailbox, Notice, NoticeStatus
-from shared.contracts.billing import BillDueSoon, BillPaid, DelinquencyChanged
+from shared.contracts.billing import BillDueSoon, BillPaid, DelinquencyChanged, ExtensionDecided, LateFeeAssessed
 from shared.contracts.checkout import OrderAuthorized
 from shared.contracts.message import Event, Message
 from shared.contracts.notify import DeliveryRequested, ReportNoticeDelivery
@@ -50,6 +50,16 @@ def overdue(bill_id: str = BILL, dpd: int = 1, **changes: Any) -> DelinquencyCha
 def cured(bill_id: str = BILL, **changes: Any) -> DelinquencyChanged:
     """billing's word that a bill no longer is."""
     return overdue(bill_id, dpd=0, bucket="NONE", stage="NONE", account_stage="NONE", **changes)
+
+
+def fee(bill_id: str = BILL, **changes: Any) -> LateFeeAssessed:
+    """billing's word that a late fee was added to a bill."""
+    return example(LateFeeAssessed, bill_id=bill_id, fee_id=f"{bill_id}:f1", **changes)
+
+
+def extended(bill_id: str = BILL, decision: str = "GRANTED", **changes: Any) -> ExtensionDecided:
+    """billing's word on a later due date."""
+    return example(ExtensionDecided, bill_id=bill_id, decision=decision, **changes)
 
 
 def authorized(order_id: str = "o-1001") -> OrderAuthorized:

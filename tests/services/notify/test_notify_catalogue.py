@@ -16,6 +16,8 @@ from shared.contracts.notify import DeliveryRequested
 
 TEN = "03-20 10:00"
 
+REAPPLIED = [{"bill_id": "b:o-1001", "order_id": "o-1001", "seq": 1, "component": "PRINCIPAL", "amount": 400}]
+
 TABLE: list[tuple[type[Event], dict[str, Any], str, str, str]] = [
     (c.AccountActivated, {}, "ACCOUNT_RESULT", "TRANSACTIONAL", BUYER),
     (c.AccountRejected, {}, "ACCOUNT_RESULT", "TRANSACTIONAL", BUYER),
@@ -31,9 +33,13 @@ TABLE: list[tuple[type[Event], dict[str, Any], str, str, str]] = [
     (b.CollectionFailed, {}, "PAYMENT_RESULT", "TRANSACTIONAL", "a:b:o-1001:1:0"),
     (b.BillIssued, {}, "BILL_AMOUNT", "TRANSACTIONAL", "b:o-1001"),
     (b.BillDueSoon, {}, "BILL_DUE_SOON", "TRANSACTIONAL", "b:o-1001"),
+    (b.ExtensionDecided, {}, "BILL_CHANGED", "TRANSACTIONAL", "b:o-1001"),
     (b.BillPaused, {}, "BILL_CHANGED", "TRANSACTIONAL", "b:o-1001"),
     (b.BillResumed, {}, "BILL_CHANGED", "TRANSACTIONAL", "b:o-1001"),
     (b.DelinquencyChanged, {"dpd": 1}, "OVERDUE", "DEBT", "b:o-1001"),
+    (b.LateFeeAssessed, {}, "FEE", "DEBT", "b:o-1001"),
+    (b.FeeReversed, {"reapplied": REAPPLIED}, "FEE", "DEBT", "b:o-1001"),
+    (b.BillChargedOff, {}, "CHARGED_OFF", "LEGAL", "b:o-1001"),
     (c.CreditLineChanged, {"score_delta": -1, "cause_ref": "b:o-1001"}, "SCORE_IMPACT", "TRANSACTIONAL", "b:o-1001"),
     (r.ReturnApproved, {}, "RETURN_RESULT", "TRANSACTIONAL", "case-1"),
     (r.ReturnRejected, {}, "RETURN_RESULT", "TRANSACTIONAL", "case-1"),
@@ -44,6 +50,8 @@ TABLE: list[tuple[type[Event], dict[str, Any], str, str, str]] = [
     (r.RefundApproved, {}, "REFUND_STATUS", "TRANSACTIONAL", "case-1:r1"),
     (r.RefundCompleted, {}, "REFUND_STATUS", "TRANSACTIONAL", "case-1:r1"),
     (r.SlaMissed, {"rule": "REFUND_ARRIVAL", "refund_id": "case-1:r1"}, "REFUND_STATUS", "TRANSACTIONAL", "case-1:r1"),
+    (r.AppealOpened, {}, "APPEAL_STATUS", "TRANSACTIONAL", "ap-1"),
+    (r.AppealDecided, {}, "APPEAL_STATUS", "TRANSACTIONAL", "ap-2"),
 ]
 
 SILENT: list[tuple[type[Event], dict[str, Any]]] = [
@@ -104,8 +112,29 @@ def test_a_bill_that_is_paid_or_gone_is_not_told_by_itself() -> None:
     assert story.told == ()
 
 
+@pytest.mark.parametrize("decision", ["GRANTED", "DECLINED", "LAPSED"])
+def test_n_r_1_whatever_became_of_an_extension_is_told(decision: str) -> None:
+    """N-R1, NOT-04: whoever asked for a later date hears of the answer, and of none in time."""
+    story = Story.of_a_buyer().then(example(b.ExtensionDecided, decision=decision), at=TEN)
+    (asked,) = story.events(DeliveryRequested)
+    assert (asked.kind, asked.template, asked.params["decision"]) == ("BILL_CHANGED", "extension_decided", decision)
+
+
+@pytest.mark.parametrize("outcome", ["BUYER", "SELLER", "SPLIT", "WITHDRAWN"])
+def test_n_r_1_whatever_became_of_an_appeal_is_told(outcome: str) -> None:
+    """N-R1, NOT-10: opening and decision are two notices of one appeal."""
+    opened = example(r.AppealOpened, appeal_id="ap-2")
+    story = Story.of_a_buyer().then(opened, at=TEN).then(example(r.AppealDecided, outcome=outcome), at=TEN)
+    assert story.requested == [("APPEAL_STATUS", "SMS"), ("APPEAL_STATUS", "SMS")]
+    assert [one.subject_id for one in story.notices] == ["ap-2", "ap-2"]
+
+
 def test_events_nobody_is_told_of_are_not_read() -> None:
     assert notify.handler(b.PlanOpened) is None
+    assert notify.handler(b.PlanReopened) is None
+    assert notify.handler(b.RepaymentReversed) is None, "its bill is told of when it is issued"
+    assert notify.handler(b.LateFeeWithheld) is None
+    assert notify.handler(b.ExtensionRequested) is None
     assert notify.handler(c.OrderAccepted) is None
     assert notify.handler(r.PayoutRequested) is None
 
@@ -133,6 +162,7 @@ def _holds_dicts(value: object) -> bool:
 
 def test_a_list_of_structures_stays_out_even_where_it_is_empty() -> None:
     assert "allocations" not in params_of(example(b.RepaymentAllocated, allocations=[]))
+    assert "reapplied" not in params_of(example(b.FeeReversed, reapplied=[]))
     assert params_of(example(c.AccountRejected, reasons=[])) == {"reasons": []}
 
 

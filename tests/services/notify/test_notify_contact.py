@@ -4,12 +4,14 @@ from dataclasses import replace
 from datetime import UTC, date, datetime
 
 import pytest
-from notify_story import BUYER, Story, authorized, cause, local, overdue
+from notify_story import BUYER, Story, authorized, cause, example, extended, fee, local, overdue
 
 from services.notify.deadlines import NoReport, Release
 from services.notify.service import notify
 from services.notify.state import ContactPolicy, DebtDay, Mailbox, NoticeStatus
+from shared.contracts.billing import BillChargedOff, FeeReversed
 from shared.contracts.checkout import MerchantPolicyPublished
+from shared.contracts.message import Event
 from shared.contracts.notify import (
     DeliveryRequested,
     NoticeDeferred,
@@ -73,6 +75,37 @@ def test_n_r_3_a_debt_is_spoken_of_from_eight_to_before_ten_in_the_evening(at: s
     assert story.requested == []
     assert story.armed(Release) == [local(until)]
     assert story.until(until).requested == [("OVERDUE", "SMS")]
+
+
+@pytest.mark.parametrize(
+    ("event", "kind"), [(fee(), "FEE"), (example(FeeReversed), "FEE"), (example(BillChargedOff), "CHARGED_OFF")]
+)
+def test_n_r_3_fees_and_write_offs_wait_for_the_morning(event: Event, kind: str) -> None:
+    """N-R1, N-R3: D and L notices are told from eight on only, however they came about at midnight."""
+    story = Story.of_a_buyer().then(event, at="03-23 00:00")
+    assert (story.names, story.armed(Release)) == (["NoticeDeferred"], [local("03-23 08:00")])
+    assert story.until("03-23 08:00").requested == [(kind, "SMS")]
+
+
+def test_n_r_3_a_later_due_date_is_told_at_any_hour() -> None:
+    """N-R1, N-R3: BILL_CHANGED is a service message."""
+    assert Story.of_a_buyer().then(extended(), at="03-23 00:00").requested == [("BILL_CHANGED", "SMS")]
+
+
+@pytest.mark.parametrize(("event", "channel"), [(example(BillChargedOff), "EMAIL"), (fee(), "PUSH")])
+def test_n_r_2_a_legal_notice_is_no_push_message(event: Event, channel: str) -> None:
+    """N-R2: L goes by SMS, EMAIL, IN_APP; D may be pushed."""
+    reached = {"PUSH": "contact-push", "EMAIL": "contact-email"}
+    assert Story.of_a_buyer(contacts=reached).then(event, at="03-23 10:00").notice.channel == channel
+
+
+def test_n_r_4_fees_count_against_the_caps_and_a_write_off_is_never_held_back() -> None:
+    """N-R4: three D notices a day, of whichever kind; L is never capped."""
+    story = told_of(2, at="03-23 10:00").then(fee("b:o-3"), at="03-23 10:00").then(fee("b:o-4"), at="03-23 10:00")
+    story = story.then(example(FeeReversed), at="03-23 10:00").then(example(BillChargedOff), at="03-23 10:00")
+    assert suppressions(story) == [("b:o-4", "CAP"), ("b:o-1001", "CAP")]
+    assert [event.kind for event in story.events(NoticeSent)] == ["OVERDUE", "OVERDUE", "FEE", "CHARGED_OFF"]
+    assert story.mailbox.debt_days == (DebtDay(date(2027, 3, 23), 3),)
 
 
 @pytest.mark.parametrize("at", ["03-20 00:00", "03-20 07:59:59", "03-20 22:00"])

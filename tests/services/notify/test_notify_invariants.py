@@ -15,6 +15,8 @@ from notify_story import (
     cured,
     due_soon,
     example,
+    extended,
+    fee,
     local,
     overdue,
     report,
@@ -23,7 +25,7 @@ from notify_story import (
 from services.notify.deadlines import Age, NoReport, Release, Retry
 from services.notify.service import notify
 from services.notify.state import NOTICE_MACHINE, Mailbox, Notice, NoticeStatus, Subject
-from shared.contracts.billing import BillPaid, BillPaused, BillResumed
+from shared.contracts.billing import BillChargedOff, BillPaid, BillPaused, BillResumed, FeeReversed
 from shared.contracts.message import Command, Event
 from shared.contracts.notify import (
     DeliveryRequested,
@@ -52,6 +54,10 @@ events = st.one_of(
     st.builds(lambda bill: example(BillPaid, bill_id=bill), st.sampled_from(["b:o-1", "b:o-2"])),
     st.builds(lambda bill, due: example(BillPaused, bill_id=bill, amount_due=due), bills, st.sampled_from([0, 5])),
     st.builds(lambda bill: example(BillResumed, bill_id=bill), bills),
+    st.builds(fee, bills),
+    st.builds(lambda bill: example(FeeReversed, bill_id=bill), bills),
+    st.builds(extended, bills, st.sampled_from(["GRANTED", "DECLINED"])),
+    st.builds(lambda bill: example(BillChargedOff, bill_id=bill), bills),
 )
 preferences = st.builds(
     SetPreferences,

@@ -8,11 +8,11 @@ from zlib import crc32
 
 from hypothesis import given, settings
 from hypothesis import strategies as st
-from notify_story import BUYER, authorized, cured, due_soon, example, local, overdue
+from notify_story import BUYER, authorized, cured, due_soon, example, extended, fee, local, overdue
 
 from services.notify.service import notify
 from services.notify.state import ContactPolicy, Mailbox, Notice, NoticeStatus, Subject
-from shared.contracts.billing import BillPaid, BillPaused, BillResumed
+from shared.contracts.billing import BillChargedOff, BillPaid, BillPaused, BillResumed
 from shared.contracts.checkout import MerchantPolicyPublished
 from shared.contracts.envelope import Envelope
 from shared.contracts.message import Command
@@ -43,6 +43,9 @@ steps = st.one_of(
     st.builds(lambda bill: example(BillPaid, bill_id=bill), bills),
     st.builds(lambda bill: example(BillPaused, bill_id=bill, amount_due=0), bills),
     st.builds(lambda bill: example(BillResumed, bill_id=bill), bills),
+    st.builds(fee, bills),
+    st.builds(extended, bills),
+    st.builds(lambda bill: example(BillChargedOff, bill_id=bill), bills),
     st.builds(
         lambda contacts: SetPreferences(buyer_id=BUYER, contacts=contacts),
         st.sampled_from([{}, {"SMS": "contact-sms"}, {"SMS": "contact-sms", "EMAIL": "contact-email"}]),

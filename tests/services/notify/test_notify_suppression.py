@@ -3,15 +3,29 @@
 from typing import Any
 
 import pytest
-from notify_story import BILL, BUYER, SMS_AND_EMAIL, Story, authorized, cause, cured, due_soon, example, local, overdue
+from notify_story import (
+    BILL,
+    BUYER,
+    SMS_AND_EMAIL,
+    Story,
+    authorized,
+    cause,
+    cured,
+    due_soon,
+    example,
+    extended,
+    fee,
+    local,
+    overdue,
+)
 
 from services.notify.deadlines import NoReport, Retry
 from services.notify.rules.catalogue import CATALOGUE, MUTABLE_KINDS
 from services.notify.state import Notice, NoticeStatus, Subject
-from shared.contracts.billing import BillPaid, BillPaused, BillResumed, BillVoided
+from shared.contracts.billing import BillChargedOff, BillPaid, BillPaused, BillResumed, BillVoided, FeeReversed
 from shared.contracts.checkout import AccountStatusChanged, CreditLineChanged
 from shared.contracts.message import Event
-from shared.contracts.notify import NoticeSuppressed, PreferencesChanged, SetPreferences
+from shared.contracts.notify import NoticeSent, NoticeSuppressed, PreferencesChanged, SetPreferences
 
 OTHER_BILL = "b:o-2"
 
@@ -33,6 +47,8 @@ def reasons(story: Story) -> list[tuple[str, str]]:
         (overdue(dpd=1), overdue(dpd=1, amount_due=1), "DUPLICATE"),
         (overdue(dpd=1), overdue(dpd=4), None),
         (overdue(due_version=1), overdue(due_version=2), None),
+        (fee(), fee(), None),
+        (extended(), extended(), None),
         (authorized(), authorized(), None),
         (example(AccountStatusChanged), example(AccountStatusChanged), None),
     ],
@@ -51,7 +67,8 @@ def test_n_r_4_what_the_caps_held_back_is_a_duplicate_when_it_comes_again() -> N
 
 
 def test_law_4_an_event_read_again_does_nothing() -> None:
-    for event in (authorized(), due_soon(), overdue(), cured(), example(BillPaid), example(BillPaused, amount_due=0)):
+    bill_events = (due_soon(), overdue(), cured(), fee(), extended(), example(FeeReversed), example(BillChargedOff))
+    for event in (authorized(), *bill_events, example(BillPaid), example(BillPaused, amount_due=0)):
         story = Story.of_a_buyer().then(event, at="03-20 10:00", by=cause(7))
         assert story.then(event, at="03-20 10:20", by=cause(7)).last.yields == []
 
@@ -82,6 +99,7 @@ def prefer(**stated: Any) -> SetPreferences:
         ("ORDER_STATUS", authorized()),
         ("SCORE_IMPACT", example(CreditLineChanged, score_delta=-9)),
         ("BILL_CHANGED", example(BillResumed)),
+        ("BILL_CHANGED", extended()),
     ],
 )
 def test_n_r_4_a_muted_kind_is_not_sent(kind: str, event: Event) -> None:
@@ -148,8 +166,9 @@ PAUSED_WHOLLY = example(BillPaused, amount_due=0)
 
 
 def reminded_and_overdue() -> Story:
-    """A reminder and a dunning of each of two bills, all on their way, and another kind of notice of the first bill."""
+    """A reminder, a dunning and a fee of a bill, the first two of another, other notices of the first; on their way."""
     story = Story.of_a_buyer().then(example(BillResumed), at="03-20 10:00")
+    story = story.then(example(BillChargedOff), at="03-20 10:00").then(fee(), at="03-20 10:00")
     for bill in (BILL, OTHER_BILL):
         story = story.then(due_soon(bill), at="03-20 10:00").then(overdue(bill), at="03-20 10:00")
     return story
@@ -162,10 +181,13 @@ def cancelled(story: Story) -> list[tuple[str, str]]:
 @pytest.mark.parametrize(
     ("event", "kinds"),
     [
-        (example(BillPaid), ["BILL_DUE_SOON", "OVERDUE"]),
-        (example(BillVoided), ["BILL_DUE_SOON", "OVERDUE"]),
-        (PAUSED_WHOLLY, ["BILL_DUE_SOON", "OVERDUE"]),
+        (example(BillPaid), ["BILL_DUE_SOON", "FEE", "OVERDUE"]),
+        (example(BillVoided), ["BILL_DUE_SOON", "FEE", "OVERDUE"]),
+        (PAUSED_WHOLLY, ["BILL_DUE_SOON", "FEE", "OVERDUE"]),
         (example(BillPaused, amount_due=1), []),
+        (extended(), ["BILL_DUE_SOON", "FEE", "OVERDUE"]),
+        (extended(decision="DECLINED"), []),
+        (extended(decision="LAPSED"), []),
         (cured(), ["OVERDUE"]),
         (overdue(dpd=4), []),
     ],
@@ -173,10 +195,35 @@ def cancelled(story: Story) -> list[tuple[str, str]]:
 def test_n_r_5_what_no_longer_holds_of_a_bill_is_not_said(event: Event, kinds: list[str]) -> None:
     story = reminded_and_overdue().then(event, at="03-20 10:05")
     assert cancelled(story) == [(kind, BILL) for kind in kinds]
-    assert reasons(story) == [(kind, "OBSOLETE") for kind in kinds]
+    assert sorted(kind for kind, reason in reasons(story) if reason == "OBSOLETE") == kinds
     gone = {one.notice_id for one in story.rows(Notice) if one.status is NoticeStatus.CANCELLED}
     watched = {one.message.subject for one in story.given.armed if isinstance(one.message, NoReport | Retry)}
     assert not gone & watched
+
+
+def test_n_r_5_an_extension_is_told_in_place_of_the_arrears_that_wait_for_the_morning() -> None:
+    """N-R5, B-E: granted at night, it silences what was to be said at eight, and is told itself at once."""
+    story = Story.of_a_stranger().then(overdue(), at="03-20 00:00").then(fee(), at="03-20 00:00")
+    story = story.then(extended(), at="03-20 07:00").until("03-20 12:00")
+    assert [event.kind for event in story.events(NoticeSent)] == ["BILL_CHANGED"]
+    assert sorted(reasons(story)) == [("FEE", "OBSOLETE"), ("OVERDUE", "OBSOLETE")]
+
+
+def test_n_r_5_an_extended_bill_is_reminded_of_under_its_new_date() -> None:
+    """N-R4, N-R5: an extension resolves nothing; it begins another due date."""
+    story = Story.of_a_buyer().then(due_soon(), at="03-16 09:00").then(extended(), at="03-16 09:05")
+    assert reasons(story) == [("BILL_DUE_SOON", "OBSOLETE")]
+    story = story.reported("ACCEPTED", "03-16 09:06").then(due_soon(due_version=2), at="03-23 09:00")
+    story = story.reported("ACCEPTED", "03-23 09:01").then(overdue(due_version=2), at="03-27 10:00")
+    assert [kind for kind, _ in story.requested] == ["BILL_DUE_SOON", "BILL_CHANGED", "BILL_DUE_SOON", "OVERDUE"]
+    assert len(reasons(story)) == 1
+
+
+def test_law_4_an_extension_read_again_does_not_silence_a_later_dunning() -> None:
+    """Law 4: what was heard once does nothing more."""
+    story = Story.of_a_buyer().then(extended(), at="03-16 10:00", by=cause(100))
+    story = story.then(overdue(due_version=2), at="03-27 10:00")
+    assert story.given.when(extended(), now=local("03-16 10:00"), cause=cause(100)).yields == []
 
 
 @pytest.mark.parametrize("outcome", ["ACCEPTED", "DELIVERED"])
@@ -196,8 +243,8 @@ def test_n_r_5_a_notice_between_two_tries_is_cancelled_too() -> None:
 @pytest.mark.parametrize("closing", [example(BillPaid), example(BillVoided), PAUSED_WHOLLY])
 def test_n_r_4_nobody_is_reminded_of_a_bill_on_which_nothing_is_due(closing: Event) -> None:
     story = Story.of_a_stranger().then(closing, at="03-16 08:00")
-    story = story.then(due_soon(), at="03-16 09:00").then(overdue(), at="03-20 00:00")
-    assert reasons(story) == [("BILL_DUE_SOON", "OBSOLETE"), ("OVERDUE", "OBSOLETE")]
+    story = story.then(due_soon(), at="03-16 09:00").then(overdue(), at="03-20 00:00").then(fee(), at="03-23 00:00")
+    assert reasons(story) == [("BILL_DUE_SOON", "OBSOLETE"), ("OVERDUE", "OBSOLETE"), ("FEE", "OBSOLETE")]
     assert story.then(due_soon(OTHER_BILL), at="03-20 10:00").names[-1] == "NoticeSent"
 
 

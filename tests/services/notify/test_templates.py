@@ -37,13 +37,19 @@ TOLD: tuple[type[Event], ...] = (
     checkout.OrderCompleted,
     checkout.OrderDeclined,
     checkout.OrderExpired,
+    billing.BillChargedOff,
     billing.BillDueSoon,
     billing.BillIssued,
     billing.BillPaused,
     billing.BillResumed,
     billing.CollectionFailed,
     billing.DelinquencyChanged,
+    billing.ExtensionDecided,
+    billing.FeeReversed,
+    billing.LateFeeAssessed,
     billing.RepaymentAllocated,
+    refunds.AppealDecided,
+    refunds.AppealOpened,
     refunds.EvidenceRequested,
     refunds.RefundApproved,
     refunds.RefundCompleted,
@@ -182,7 +188,7 @@ def test_whatever_a_field_may_say_is_put_into_words(event: type[Event], language
 @every_notice
 def test_an_amount_is_shown_with_its_decimals_and_its_currency(event: type[Event], language: str) -> None:
     params = {**params_of(event), "currency": "USD"}
-    amounts = [name for name in set(re.findall(r"(\w+) \| money", words(language, event))) if params[name] > 0]
+    amounts = [name for name in set(re.findall(r"(\w+) \| money", words(language, event))) if params.get(name, 0) > 0]
     before = re.findall(r"(.?)\b\d[\d,]*\.\d\d\b", render(template_of(event), language, params).text)
     assert set(before) == ({"$"} if amounts else set())
 
@@ -255,6 +261,97 @@ def test_an_amount_below_zero_keeps_its_sign() -> None:
     shown = in_english(checkout.CreditLineChanged, score_delta=-25, available=-150)
     assert "Still available: -CN¥1.50" in shown.text
     assert "went down by 25 to 640" in shown.text
+
+
+@pytest.mark.parametrize(
+    ("changed", "subject", "said", "unsaid"),
+    [
+        ({}, "Your bill is now payable by March 26, 2027", "until the end of March 26, 2027", "costs"),
+        ({"fee": 100}, "Your bill is now payable by March 26, 2027", "costs CN¥1.00", "Nothing is charged"),
+        ({"decision": "DECLINED", "fee": 100}, "The due date of your bill stays as it is", "not approved", "CN¥1.00"),
+        ({"decision": "LAPSED", "fee": 100}, "The due date of your bill stays as it is", "has lapsed", "March 26"),
+    ],
+)
+def test_a_later_due_date_is_told_with_its_price_and_only_where_it_was_granted(
+    changed: Params, subject: str, said: str, unsaid: str
+) -> None:
+    """NOT-04, B-E: granted, the new date and what it costs; else that everything stays, and that nothing is charged."""
+    shown = in_english(billing.ExtensionDecided, **changed)
+    assert shown.subject == subject
+    assert said in shown.text
+    assert unsaid not in shown.text
+
+
+def test_a_late_fee_is_told_with_what_it_was_reckoned_from_and_the_most_it_can_be() -> None:
+    """NOT-05, B-F: the fee, its base, the fees of the bill so far and their cap."""
+    shown = in_english(billing.LateFeeAssessed, amount=600, fees_total=1200, base=12000, cap=2400, dpd=11)
+    assert shown.subject == "A late fee of CN¥6.00 was added to your bill"
+    for line in (
+        "Based on the overdue amount of: CN¥120.00",
+        "Late fees of this bill in all: CN¥12.00",
+        "At most: CN¥24.00",
+        "Days overdue: 11",
+    ):
+        assert f"{line}\n" in shown.text
+
+
+@pytest.mark.parametrize(
+    ("changed", "said", "unsaid"),
+    [
+        ({"fee": 500}, ("Fees forgiven: CN¥5.00", "Late fees forgiven: CN¥16.00", "no longer owe them"), ()),
+        ({"late_fee": 0}, ("Still owed: CN¥257.69",), ("forgiven", "CN¥0.00")),
+        ({"principal": 0}, ("forgiven",), ("does not cancel the debt",)),
+        ({"dpd": 0}, ("written off your bill (order o-1001).",), ("overdue for",)),
+    ],
+)
+def test_a_write_off_says_what_is_still_owed_and_what_is_not(
+    changed: Params, said: tuple[str, ...], unsaid: tuple[str, ...]
+) -> None:
+    """NOT-05, B-D4: fees are forgiven, principal can still be paid."""
+    text = in_english(billing.BillChargedOff, **changed).text
+    assert all(one in text for one in said), text
+    assert not any(one in text for one in unsaid), text
+
+
+@every_language
+def test_a_bill_that_was_written_off_is_not_dunned_for_nothing(language: str) -> None:
+    """NOT-05, B-D4: nothing is due on it any more, so no amount is asked for."""
+    params = {**params_of(billing.DelinquencyChanged), "stage": "CHARGED_OFF", "dpd": 181, "amount_due": 0}
+    shown = render("delinquency_changed", language, params)
+    assert "0.00" not in shown.subject + shown.text
+    assert "181" in shown.text
+
+
+@pytest.mark.parametrize(
+    ("changed", "said", "unsaid"),
+    [
+        ({"outcome": "BUYER", "lapsed": True}, ("because the other side did not answer in time",), ("once more",)),
+        ({"outcome": "SPLIT", "amount": 300, "currency": "CNY"}, ("You are given CN¥3.00", "once more"), ("paused",)),
+        ({"outcome": "SELLER"}, ("not upheld", "once more"), ("paused",)),
+        ({"outcome": "SELLER", "level": 2, "order_id": "o-1"}, ("paused",), ("once more",)),
+        ({"outcome": "WITHDRAWN"}, ("You have withdrawn your appeal about a late fee",), ("once more",)),
+    ],
+)
+def test_who_loses_an_appeal_hears_of_the_last_one(
+    changed: Params, said: tuple[str, ...], unsaid: tuple[str, ...]
+) -> None:
+    """NOT-10, R-R7: a second ruling may be asked for once, after losing or a split."""
+    text = in_english(refunds.AppealDecided, **changed).text
+    assert all(one in text for one in said), text
+    assert not any(one in text for one in unsaid), text
+
+
+@pytest.mark.parametrize(
+    ("kind", "bill_id", "said"),
+    [
+        ("PAY_AFTER_USE", "b:o-1001", "Your new bill is ready: CN¥257.69"),
+        ("MONTHLY", "m:b-7:2027-03-01", "Your monthly statement is ready: CN¥257.69"),
+        ("REVERSAL", "r:cb-1", "A payment of yours was taken back, so what it had paid is payable again: CN¥257.69"),
+    ],
+)
+def test_a_bill_says_where_it_comes_from(kind: str, bill_id: str, said: str) -> None:
+    """NOT-03: one order, a month, or a payment that came back."""
+    assert said in in_english(billing.BillIssued, kind=kind, bill_id=bill_id).text
 
 
 def test_an_instant_is_told_in_the_tenants_zone() -> None:

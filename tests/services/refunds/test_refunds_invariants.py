@@ -293,6 +293,7 @@ class Life:
     st.lists(st.lists(worth, min_size=1, max_size=2), min_size=2, max_size=2), st.lists(steps, min_size=30, max_size=60)
 )
 def test_the_invariants_hold_through_every_life(sold: list, life: list[tuple[str, int, int, int]]) -> None:
+    """I-3, I-7: after every step; and what was heard is known when it comes again."""
     lived = Life(sold)
     for step in life:
         lived.step(*step)

@@ -1,0 +1,199 @@
+"""Late fees: on which days, how much, never above the cap, and only where the buyer had been reminded (B-F).
+
+Amounts are minor units. A fee is assessed once; a refund, a waiver or a truth that comes late takes it back, wholly or
+in part, and what had been paid of it pays something else.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Iterable, Mapping
+from dataclasses import dataclass, replace
+from datetime import date, datetime, timedelta
+
+from services.billing.rules import ledger
+from services.billing.rules.allocation import Money, allocate, applied, parts_of_bill, total
+from services.billing.rules.debts import Debts, FeeReversal
+from services.billing.rules.dues import lines_of
+from services.billing.rules.evidence import reminded_in_time
+from services.billing.state import Allocation, Bill, Evidence, FeeBase, LateFee, Plan
+from shared.contracts.billing import FeeReversalCause
+from shared.contracts.policy import LateFeeTerms
+from shared.kernel.calendar import MIDNIGHT, Calendar
+from shared.kernel.money import percentage
+
+__all__ = [
+    "Assessment",
+    "after_refund",
+    "assess",
+    "assessed_since",
+    "cap",
+    "fee_days",
+    "rated",
+    "reversed_fee",
+    "standing",
+    "within_prompt_payment",
+]
+
+DAILY_DAYS = (4, 11, 31, 61, 91, 121)
+"""DAILY_BPS: days past due on which the days since the one before are charged (B-F2)."""
+
+
+# -- when and how much -------------------------------------------------------------------------------------------------
+
+
+def fee_days(terms: LateFeeTerms) -> tuple[int, ...]:
+    """The days past due on which a fee falls, ascending (B-F2)."""
+    if terms.scheme == "DAILY_BPS":
+        return DAILY_DAYS
+    first = terms.grace_days + 1
+    return (first, first + terms.second_after_days)
+
+
+def rated(terms: LateFeeTerms, base: int, day: int) -> int:
+    """The fee of a fee day for so much past-due principal, before the cap (B-F1, B-F2)."""
+    if terms.scheme == "DAILY_BPS":
+        before = max((one for one in DAILY_DAYS if one < day), default=0)
+        return percentage(base, terms.daily_bps * (day - before))
+    return next((tier.fee for tier in terms.tiers if tier.below is None or base < tier.below), 0)
+
+
+def cap(bill: Bill) -> int:
+    """The most the late fees of a bill may be together: never compounding, less after a refund (B-F3, I-6)."""
+    terms = bill.terms.late_fee
+    return min(percentage(bill.billed - bill.refunded, terms.cap_bps), terms.cap_abs)
+
+
+def standing(bill: Bill) -> int:
+    """The late fees of a bill that stand, paid or not."""
+    return sum(fee.live for fee in bill.late_fees)
+
+
+@dataclass(frozen=True, slots=True)
+class Assessment:
+    """What a fee day comes to: a fee, or none because nothing proves that the buyer was reminded (B-F5)."""
+
+    fee: LateFee | None
+
+
+def assess(
+    bill: Bill, plans: Mapping[str, Plan], day: int, evidence: Evidence | None, calendar: Calendar
+) -> Assessment | None:
+    """The late fee of a bill ``day`` days past due, as it falls at the beginning of that day; None where it is 0.
+
+    Principal of which the buyer was not reminded before it was overdue does not count; if that alone brings the fee to
+    0 it is withheld, and never caught up.
+    """
+    on = bill.due_on + timedelta(days=day)
+    late = [(line, part) for line, part in lines_of(bill, plans) if line.due_on < on and part.outstanding > part.paused]
+    base = tuple(
+        FeeBase(line.order_id, part.outstanding - part.paused, part.paused)
+        for line, part in late
+        if reminded_in_time(evidence, line, calendar)
+    )
+    everything = sum(part.outstanding - part.paused for _, part in late)
+    proven = sum(one.amount for one in base)
+    amount = _capped(bill, proven, day)
+    if amount:
+        fee_id = f"{bill.bill_id}:f{len(bill.late_fees) + 1}"
+        return Assessment(LateFee(fee_id, amount, day, calendar.at(on, MIDNIGHT), base))
+    return Assessment(None) if proven < everything and _capped(bill, everything, day) else None
+
+
+def _capped(bill: Bill, base: int, day: int) -> int:
+    room = cap(bill) - standing(bill)
+    return max(0, min(rated(bill.terms.late_fee, base, day), room)) if base else 0
+
+
+def within_prompt_payment(bill: Bill, now: datetime) -> bool:
+    """Whether paying everything else now takes the late fees back (B-F6)."""
+    if not bill.late_fees:
+        return False
+    return now <= bill.late_fees[0].assessed_at + timedelta(hours=bill.terms.late_fee.waive_hours)
+
+
+# -- taken back --------------------------------------------------------------------------------------------------------
+
+
+def reversed_fee(debts: Debts, bill_id: str, fee_id: str, amount: int, cause: FeeReversalCause) -> Debts:
+    """Take back ``amount`` of a late fee: first what is unpaid of it vanishes.
+
+    What had been paid of it, the last payment first, pays what else is outstanding of the bill; the rest goes back to
+    the buyer (B-F7).
+    """
+    bill = debts.bills[bill_id]
+    fee = next(one for one in bill.late_fees if one.fee_id == fee_id)
+    unpaid = min(amount, fee.unpaid)
+    left, taken = amount - unpaid, []
+    paid_by = list(fee.paid_by)
+    while left:
+        last = paid_by.pop()
+        share = min(left, last.amount)
+        taken.append(replace(last, amount=share))
+        if share < last.amount:
+            paid_by.append(replace(last, amount=last.amount - share))
+        left -= share
+    reversed_one = replace(fee, reversed=fee.reversed + amount, paid_by=tuple(paid_by))
+    late_fees = tuple(reversed_one if one.fee_id == fee_id else one for one in bill.late_fees)
+    debts = debts.with_bills(replace(bill, late_fees=late_fees))
+    debts = debts.moving(ledger.late_fee_reversed(bill_id, unpaid, amount - unpaid))
+    reapplied: list[Allocation] = []
+    for payment in taken:
+        money = Money(payment.repayment_id, payment.instrument, payment.paid_on)
+        allocations = allocate(payment.amount, parts_of_bill(debts.bills[bill_id], debts.plans))
+        debts = applied(debts, allocations, money)
+        debts = debts.moving(ledger.credit_applied(allocations, debts.plans))
+        debts = debts.overpaid(
+            payment.amount - total(allocations),
+            payment.repayment_id,
+            payment.instrument,
+            "FEE_REVERSED",
+            bill_id=bill_id,
+        )
+        reapplied += allocations
+    return debts.reversing(FeeReversal(bill_id, fee_id, amount, cause, tuple(reapplied)))
+
+
+def after_refund(debts: Debts, bill_id: str, order_id: str, taken: int, value_on: date, calendar: Calendar) -> Debts:
+    """The late fees of a bill after a refund took ``taken`` of an order from it (B-F7).
+
+    Those assessed after ``value_on`` are reckoned again from what was late without it; earlier ones stay, but what
+    exceeds the new cap goes, the latest first.
+    """
+    bill = debts.bills[bill_id]
+    reckoned = [
+        _lowered(fee, order_id, taken) if calendar.date(fee.assessed_at) > value_on else fee for fee in bill.late_fees
+    ]
+    debts = debts.with_bills(replace(bill, late_fees=tuple(reckoned)))
+    for fee, less in reversed(_too_much(debts.bills[bill_id], value_on, calendar)):
+        debts = reversed_fee(debts, bill_id, fee.fee_id, less, "REFUND")
+    return debts
+
+
+def _lowered(fee: LateFee, order_id: str, taken: int) -> LateFee:
+    """The fee with less to reckon it from: first what was paused of the order, then what was late (B-F7)."""
+    return replace(fee, base=tuple(_less(one, taken) if one.order_id == order_id else one for one in fee.base))
+
+
+def _less(base: FeeBase, taken: int) -> FeeBase:
+    from_paused = min(taken, base.paused)
+    amount = max(0, base.amount - (taken - from_paused))
+    return replace(base, paused=base.paused - from_paused, amount=amount)
+
+
+def _too_much(bill: Bill, value_on: date, calendar: Calendar) -> list[tuple[LateFee, int]]:
+    """By how much each fee is too high now, in the order in which they were assessed; those that are not left out."""
+    room = cap(bill)
+    kept = []
+    for fee in bill.late_fees:
+        wanted = fee.live
+        if calendar.date(fee.assessed_at) > value_on:
+            wanted = min(wanted, rated(bill.terms.late_fee, sum(one.amount for one in fee.base), fee.dpd))
+        kept.append(min(wanted, room))
+        room -= kept[-1]
+    too_much = ((fee, min(fee.live - keep, fee.revocable)) for fee, keep in zip(bill.late_fees, kept, strict=True))
+    return [(fee, less) for fee, less in too_much if less]
+
+
+def assessed_since(bill: Bill, day: date, calendar: Calendar) -> Iterable[LateFee]:
+    """The fees assessed after ``day`` that can be taken back."""
+    return [fee for fee in bill.late_fees if fee.revocable and calendar.date(fee.assessed_at) > day]
