@@ -49,7 +49,6 @@ from services.billing.state import (
     Bill,
     BillStatus,
     Book,
-    Evidence,
     Extension,
     Instalment,
     LateFee,
@@ -167,12 +166,12 @@ _TEMPERS: Mapping[str, Sequence[str]] = {
         *("waive", "write off", "remind", "autopay", "bind", "pay out", "again"),
     ),
     "late": (
-        *("accept", "accept", "pay a bill", "pay an order", "pay outside", "refund", "refund", "appeal a fee", "waive"),
-        *("write off", "ask for time", "decide", "reverse", "again"),
+        *("accept", "accept", "pay a bill", "pay a bill", "pay an order", "pay outside", "refund", "refund", "refund"),
+        *("appeal a fee", "waive", "write off", "ask for time", "ask for time", "decide", "decide", "reverse", "again"),
     ),
     "disputed": (
-        *("accept", "accept", "accept", "return", "return", "close", "refund", "refund", "appeal", "rule"),
-        *("pay a bill", "pay an order", "ask for time", "decide", "write off", "again"),
+        *("accept", "accept", "accept", "return", "return", "return", "close", "close", "close", "refund", "refund"),
+        *("appeal", "rule", "pay a bill", "ask for time", "ask for time", "decide", "write off", "again"),
     ),
     "taken back": (
         *("accept", "accept", "pay a bill", "pay a bill", "pay an order", "answer", "reverse", "reverse", "refund"),
@@ -193,7 +192,7 @@ class Move(NamedTuple):
     which: int
     """Of several things that could be meant: which."""
     part: int
-    """How much of what there is, in thousandths: 1000 to 1899 is all of it, above that too much."""
+    """How much of what there is, in thousandths: 1000 to 1399 is all of it, above that too much."""
     way: int
 
 
@@ -203,16 +202,22 @@ class Script:
 
     answers: tuple[str, ...]
     reminding: str
+    orders: int
+    """How many unpaid orders there are at most: the fewer, the more happens to each."""
+    pays_promptly: bool
+    """Whether the buyer pays a bill a day after a late fee."""
     moves: tuple[Move, ...]
 
     def __repr__(self) -> str:
         moves = [tuple(move) for move in self.moves if move.verb != "nothing"]
-        return f"script({self.answers!r}, {self.reminding!r}, {moves!r})"
+        return f"script({self.answers!r}, {self.reminding!r}, {self.orders}, {self.pays_promptly}, {moves!r})"
 
 
-def script(answers: Sequence[str], reminding: str, moves: Iterable[tuple[str, int, int, int, int]]) -> Script:
+def script(
+    answers: Sequence[str], reminding: str, orders: int, pays_promptly: bool, moves: Iterable[Sequence[Any]]
+) -> Script:
     """The life that was printed like this."""
-    return Script(tuple(answers), reminding, tuple(Move(*move) for move in moves))
+    return Script(tuple(answers), reminding, orders, pays_promptly, tuple(Move(*move) for move in moves))
 
 
 def scripts(moves: int = MOVES) -> st.SearchStrategy[Script]:
@@ -221,12 +226,14 @@ def scripts(moves: int = MOVES) -> st.SearchStrategy[Script]:
 
 
 def _of(verbs: Sequence[str], hours: Sequence[int], moves: int) -> st.SearchStrategy[Script]:
-    numbers = st.integers(0, 60), st.integers(0, 1999), st.integers(0, 9)
-    move = st.tuples(st.sampled_from(("nothing", *verbs)), st.sampled_from(hours), *numbers)
+    numbers = st.integers(0, 60), st.integers(0, 1419), st.integers(0, 9)
+    move = st.tuples(st.sampled_from(("nothing", "wait", *verbs)), st.sampled_from(hours), *numbers)
     return st.builds(
         Script,
         st.lists(st.sampled_from(list(ANSWERS)), min_size=1, max_size=4).map(tuple),
         st.sampled_from(REMINDING),
+        st.sampled_from((2, 1, 3, 6)),
+        st.booleans(),
         st.lists(move.map(Move._make), min_size=moves, max_size=moves).map(tuple),
     )
 
@@ -319,6 +326,8 @@ class Observer:
         self.late_fees: Counter[str] = Counter()
         """Late fees that stand, by bill."""
         self.bills: dict[str, str] = {}
+        self.told_again: list[Event] = []
+        """Ends of plans and bills that had been told before."""
         self.settled: dict[str, bool] = {}
         self.stages: dict[str, str] = {}
         self.account_stage = "NONE"
@@ -358,6 +367,8 @@ class Observer:
                 seq = len(self.owed[event.order_id]) + 1
                 self._owe(event.order_id, seq, event.bill_id, event.principal, event.fee)
             case PlanSettled():
+                if self.settled[event.order_id]:
+                    self.told_again.append(event)
                 self.settled[event.order_id] = True
             case RepaymentAllocated():
                 self._pay(event.allocations)
@@ -384,18 +395,23 @@ class Observer:
             case BillChargedOff():
                 self.fees[event.bill_id] -= event.fee
                 self.late_fees[event.bill_id] -= event.late_fee
-                self.bills[event.bill_id] = "CHARGED_OFF"
+                self._turn(event, "CHARGED_OFF", since=("OPEN",))
             case BillIssued():
-                self.bills[event.bill_id] = "OPEN"
+                self._turn(event, "OPEN", since=(None,))
             case BillPaid():
-                self.bills[event.bill_id] = "PAID"
+                self._turn(event, "PAID", since=("OPEN", "CHARGED_OFF"))
             case BillVoided():
-                self.bills[event.bill_id] = "VOIDED"
+                self._turn(event, "VOIDED", since=("OPEN", "CHARGED_OFF"))
             case DelinquencyChanged():
                 self.stages[event.bill_id] = event.stage
                 self.account_stage = event.account_stage
             case PayoutReported():
                 self.payouts[event.payout_id, event.outcome] = event
+
+    def _turn(self, event: Any, state: str, since: Sequence[str | None]) -> None:
+        if self.bills.get(event.bill_id) not in since:
+            self.told_again.append(event)
+        self.bills[event.bill_id] = state
 
     def _owe(self, order_id: str, seq: int, bill_id: str, principal: int, fee: int) -> None:
         self.owed.setdefault(order_id, {})[seq] = principal
@@ -444,14 +460,19 @@ class Touched:
         if posting.bill_id is not None:
             self.bills.add(posting.bill_id)
 
-    def by_row(self, row: Row) -> None:
-        self.money |= not isinstance(row, Evidence)
+    def by_row(self, known: Any, row: Row) -> None:
         match row:
             case Plan():
                 self.orders.add(row.order_id)
                 self.bills.update(part.bill_id for part in row.instalments)
+                self.money = True
             case Bill():
                 self.bills.add(row.bill_id)
+                self.money |= known is None or known.late_fees != row.late_fees
+            case Repayment():
+                self.money |= known is None or (known.status, known.reversed) != (row.status, row.reversed)
+            case Refund() | Reversal() | Extension():
+                self.money = True
 
 
 Watch = Callable[["Life", Step], None]
@@ -480,7 +501,7 @@ class Life:
         self.cases: dict[str, str] = {}
         """The order of each return case and appeal."""
         self.number = 0
-        self._script = played
+        self.script = played
         self._watch = watch
         self._ids = count(1)
         self._awaited: list[tuple[datetime, int, Callable[[], tuple[str, Command | Event]]]] = []
@@ -490,7 +511,7 @@ class Life:
     def play(self) -> Life:
         """From the first day to the last move."""
         self.do(AccountActivated(buyer_id=self.buyer, currency="CNY", score=640, limit=200000, instrument=CARD), "born")
-        for number, move in enumerate(self._script.moves, start=1):
+        for number, move in enumerate(self.script.moves, start=1):
             self.number = number
             if move.verb != "nothing":
                 self.wait_until(self.now + timedelta(hours=move.hours))
@@ -499,7 +520,8 @@ class Life:
 
     def story(self) -> str:
         """What happened, one line each, in the tenant's time."""
-        lines = [f"\nprovider: {', '.join(self._script.answers)}; reminders: {self._script.reminding}"]
+        habits = f"provider: {', '.join(self.script.answers)}; reminders: {self.script.reminding}"
+        lines = [f"\n{habits}{'; late fees are answered by prompt payment' * self.script.pays_promptly}"]
         return "\n".join([*lines, *(step.told() for step in self.steps)])
 
     # ------------------------------------------------------------------ what there is
@@ -618,7 +640,7 @@ class Life:
                     known = rows.get(row_id := one.identity()[1])
                     rows[row_id] = one
                     step.rows.append((known, one))
-                    self.touched.by_row(one)
+                    self.touched.by_row(known, one)
                 case Deadline():
                     self.touched.bills.add(one.message.subject)
                 case Disarm():
@@ -631,12 +653,14 @@ class Life:
         for event in step.events:
             match event:
                 case CollectionRequested():
-                    habit = self._script.answers[self._answered % len(self._script.answers)]
+                    habit = self.script.answers[self._answered % len(self.script.answers)]
                     self._answered += 1
                     self._await_answer(event, habit)
                 case BillDueSoon():
                     self._reminded += 1
                     self._await_reminder(event)
+                case LateFeeAssessed() if self.script.pays_promptly:
+                    self._soon(timedelta(hours=20), partial(self.prompt_payment, event.bill_id))
 
     def _await_answer(self, asked: CollectionRequested, habit: str) -> None:
         for hours, outcome, decline in ANSWERS[habit]:
@@ -649,7 +673,7 @@ class Life:
         return words, report(repayment_id, outcome, amount, self.now, decline=decline, buyer_id=self.buyer)
 
     def _await_reminder(self, event: BillDueSoon) -> None:
-        habit = self._script.reminding
+        habit = self.script.reminding
         if habit == "in time" or (habit == "sometimes" and self._reminded % 2):
             self._soon(MINUTE, lambda: self.reminder(event.bill_id, event.due_version, self.now, "SMS"))
         elif habit == "too late" and event.days_left == 0:
@@ -660,6 +684,14 @@ class Life:
         """notify's word that the buyer was reminded."""
         words = f"notify reminds of {bill_id}, due date {version}, by {channel}"
         return words, notice(sent_at, bill_id, version, channel=channel, buyer_id=self.buyer)
+
+    def prompt_payment(self, bill_id: str) -> tuple[str, Command]:
+        """The buyer pays all of a bill soon after a late fee (B-F6)."""
+        amount = max(1, self.unpaid(self.bills[bill_id]))
+        number = f"prompt-{next(self._ids)}"
+        return f"the buyer promptly pays {amount} on {bill_id}", repay(
+            number, amount, bill_id=bill_id, buyer_id=self.buyer
+        )
 
     def _soon(self, delay: timedelta, say: Callable[[], tuple[str, Command | Event]]) -> None:
         heapq.heappush(self._awaited, (self.now + delay, next(self._ids), say))
@@ -682,9 +714,9 @@ def _summed_up(event: Event) -> str:
 
 
 def part_of(whole: int, part: int) -> int:
-    """So many thousandths of the whole, at least 1; from 1000 on all of it, from 1900 on more than that."""
-    if part >= 1900:
-        return whole + part - 1899
+    """So many thousandths of the whole, at least 1; from 1000 on all of it, from 1400 on more than that."""
+    if part >= 1400:
+        return whole + part - 1399
     return max(1, whole if part >= 1000 else whole * part // 1000)
 
 
@@ -693,13 +725,15 @@ def part_of(whole: int, part: int) -> int:
 _COUNTS = (0, 0, 0, 3, 3, 1, 3, 1, 6, 12)
 """In how many instalments an order is paid on statements; 0: on a bill of its own."""
 
-_ORDERS_MAX = 6
+
+def _wait(life: Life, move: Move) -> None:
+    """Time has passed, and that is all."""
 
 
 def _accept(life: Life, move: Move) -> None:
-    if len(life.plans) >= _ORDERS_MAX:
+    if sum(plan.unpaid > 0 for plan in life.plans.values()) >= life.script.orders:
         return
-    order_id, amount = f"o-{len(life.plans) + 1}", 1 + move.part * 15 + move.which % 15
+    order_id, amount = f"o-{len(life.plans) + 1}", 1 + move.part * 20 + move.which % 20
     terms = ALL_TERMS[move.which * move.part % len(ALL_TERMS)]
     instalments = _COUNTS[move.way]
     kind = "MONTHLY" if instalments else "PAY_AFTER_USE"
@@ -740,7 +774,7 @@ def _answer(life: Life, move: Move) -> None:
     if asked is not None:
         outcome = (*["SUCCEEDED"] * 6, "DECLINED", "DECLINED", "PENDING", "UNKNOWN")[move.way]
         decline = {6: "SOFT", 7: "HARD"}.get(move.way)
-        amount = asked.amount + (move.part >= 1950)
+        amount = asked.amount + (move.part >= 1400)
         words, message = life.answer(asked.repayment_id, amount, outcome, decline)
         life.do(message, words)
 
@@ -782,8 +816,12 @@ def _close(life: Life, move: Move) -> None:
 
 
 def _some_case(life: Life, which: int, kind: str) -> str | None:
-    cases = [one for one in life.cases if one.startswith(kind)]
+    cases = [one for one in life.cases if one.startswith(kind) and (which >= ODD or _is_running(life, one))]
     return cases[which % len(cases)] if cases else None
+
+
+def _is_running(life: Life, ref: str) -> bool:
+    return any(pause.ref == ref and pause.shares for pause in life.plans[life.cases[ref]].pauses)
 
 
 def _appeal(life: Life, move: Move) -> None:
@@ -908,6 +946,7 @@ def _again(life: Life, move: Move) -> None:
 
 
 VERBS: Mapping[str, Callable[[Life, Move], None]] = {
+    "wait": _wait,
     "accept": _accept,
     "pay a bill": _pay_bill,
     "pay an order": _pay_order,
