@@ -469,9 +469,7 @@ STATEMENT_STORIES: tuple[Story, ...] = (
         ),
         (
             Expect("The plan has three instalments and a fee of 9.00", PlanOpened, {"principal": 60_000, "fee": 900}),
-            Expect(
-                "Two statements of 203.00 are issued", BillIssued, {"kind": "MONTHLY", "amount_due": 20_300}, times=2
-            ),
+            Expect("Three statements are issued", BillIssued, {"kind": "MONTHLY", "amount_due": 20_300}, times=3),
             Expect("After four days a late fee falls", LateFeeAssessed, {"amount": 800, "base": 20_000, "dpd": 4}),
             Expect("The bill is restricted then", DelinquencyChanged, {"dpd": 4, "stage": "RESTRICTED"}),
             Expect("It is paid six days late, with the fee", BillPaid, {"max_dpd": 6}),

@@ -14,6 +14,9 @@ from tests.laws.telling import ADAPTERS, open_telling
 SERVICES = tuple(service.name for service in deployment.services())
 ROUNDS = 2
 
+UNTOLD = {"billing.extension", "billing.reversal"}
+"""Tables of which no story told here says anything."""
+
 
 async def test_every_service_and_adapter_is_killed_during_the_stories_and_the_rows_are_the_same(
     bench: Bench, servers: Servers
@@ -27,7 +30,7 @@ async def test_every_service_and_adapter_is_killed_during_the_stories_and_the_ro
         for name in (*SERVICES, *ADAPTERS):
             assert bench.fleet.ends(name).count(-signal.SIGKILL) >= ROUNDS, name
         assert [check for checks in outcomes.values() for check in checks if not check.holds] == []
-        assert all(expected.values())
+        assert {table for table, rows in expected.items() if not rows} == UNTOLD
         assert await telling.rows_of("fire") == expected
 
 
