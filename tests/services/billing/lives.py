@@ -524,6 +524,14 @@ class Life:
         lines = [f"\n{habits}{'; late fees are answered by prompt payment' * self.script.pays_promptly}"]
         return "\n".join([*lines, *(step.told() for step in self.steps)])
 
+    @property
+    def told(self) -> list[Event | str]:
+        """Every event in its order, and of a rejection the code."""
+        outcomes = (
+            [step.then.rejected.code] if step.then and step.then.rejected else step.events for step in self.steps
+        )
+        return [one for outcome in outcomes for one in outcome]
+
     # ------------------------------------------------------------------ what there is
 
     @property
@@ -687,11 +695,9 @@ class Life:
 
     def prompt_payment(self, bill_id: str) -> tuple[str, Command]:
         """The buyer pays all of a bill soon after a late fee (B-F6)."""
-        amount = max(1, self.unpaid(self.bills[bill_id]))
-        number = f"prompt-{next(self._ids)}"
-        return f"the buyer promptly pays {amount} on {bill_id}", repay(
-            number, amount, bill_id=bill_id, buyer_id=self.buyer
-        )
+        amount, number = max(1, self.unpaid(self.bills[bill_id])), next(self._ids)
+        words = f"the buyer promptly pays {amount} on {bill_id}"
+        return words, repay(f"prompt-{number}", amount, bill_id=bill_id, buyer_id=self.buyer)
 
     def _soon(self, delay: timedelta, say: Callable[[], tuple[str, Command | Event]]) -> None:
         heapq.heappush(self._awaited, (self.now + delay, next(self._ids), say))
