@@ -108,6 +108,5 @@ class ReinstateDebt(Due, subject="reversal_id"):
 
     buyer_id: str
     reversal_id: str
-    repayment_id: str
     order_ids: tuple[str, ...]
     bill_ids: tuple[str, ...]

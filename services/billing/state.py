@@ -400,6 +400,11 @@ class Line:
     paused_dpd: int | None = None
     """While all that is unpaid of it is paused: how many days past due it was when that began; else None (B-H3)."""
 
+    @property
+    def place(self) -> tuple[str, int]:
+        """The instalment it is for: its order and its ``seq``; no other line of a bill has the same."""
+        return self.order_id, self.seq
+
 
 @dataclass(frozen=True, slots=True)
 class InFlight:
@@ -513,6 +518,14 @@ class Bill(
     def order_ids(self) -> tuple[str, ...]:
         """The orders on it, each once."""
         return tuple(dict.fromkeys(line.order_id for line in self.lines))
+
+    def late_fee(self, fee_id: str | None) -> LateFee | None:
+        """The late fee of this id; None where the bill has no such fee."""
+        return next((fee for fee in self.late_fees if fee.fee_id == fee_id), None)
+
+    def with_late_fee(self, fee: LateFee) -> Bill:
+        """The bill with this late fee in place of that of its ``fee_id``."""
+        return replace(self, late_fees=tuple(fee if known.fee_id == fee.fee_id else known for known in self.late_fees))
 
     @property
     def unpaid_late_fees(self) -> int:

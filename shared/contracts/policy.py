@@ -31,6 +31,7 @@ from shared.contracts.fields import (
 
 __all__ = [
     "DEFAULTS",
+    "INTEREST_FREE_DAYS",
     "PLATFORM",
     "Approver",
     "CardPredicate",
@@ -54,6 +55,9 @@ __all__ = [
 
 PLATFORM = "platform"
 """The merchant_id under which the platform's own policy is published."""
+
+INTEREST_FREE_DAYS = 30
+"""From a monthly statement to its due date (B-P2); no policy states it."""
 
 Approver = Literal["AUTO", "MERCHANT", "PLATFORM"]
 RefundPolicy = Literal["REVERSE_DUE", "PAST_DUE_FIRST", "PRO_RATA"]
@@ -286,6 +290,10 @@ class Terms(Part):
     cancel_hours: Count = Field(description="Hours from authorisation in which the buyer may cancel")
     authorisation_days: Count = Field(description="Days an authorisation lasts")
     auto_accept_days: Count = Field(description="Days from delivery to automatic acceptance")
+
+    def fee_bps(self, instalments: int) -> int:
+        """The fee of a plan of so many instalments, as a ratio of its principal in basis points (B-P3); 0 in one."""
+        return {int(count): bps for count, bps in self.instalment_fee_bps.items()}.get(instalments, 0)
 
     @classmethod
     def frozen(cls, policy: PolicyFields) -> Self:

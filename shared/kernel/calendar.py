@@ -4,13 +4,14 @@ from __future__ import annotations
 
 import datetime as dt
 import logging
+from collections.abc import Iterator
 from enum import StrEnum
 from functools import lru_cache
 from zoneinfo import ZoneInfo
 
 import holidays
 
-__all__ = ["MIDNIGHT", "Calendar", "WorkingWeek"]
+__all__ = ["MIDNIGHT", "Calendar", "WorkingWeek", "months_after"]
 
 log = logging.getLogger(__name__)
 
@@ -74,6 +75,13 @@ class Calendar:
         if year not in self._warned:
             self._warned.add(year)
             log.warning("No working days are published for %d: Monday to Friday is assumed", year)
+
+
+def months_after(day: dt.date, count: int) -> Iterator[dt.date]:
+    """The first days of the ``count`` months after that of ``day``."""
+    for _ in range(count):
+        day = dt.date(day.year + day.month // 12, day.month % 12 + 1, 1)
+        yield day
 
 
 @lru_cache(maxsize=4096)

@@ -7,6 +7,8 @@ the router itself says. A view declares whom it is for by the type of its ``buye
 - :data:`OwnBuyer`: the buyer and operators; anybody else gets 403, whether the buyer exists or not;
 - :data:`AnyBuyer`: merchants too, and what they get goes through :func:`shown`, which answers 404 for what belongs to
   another merchant exactly as for what does not exist.
+
+A view about no one buyer says so by ``dependencies=[OPERATORS_ONLY]``.
 """
 
 from __future__ import annotations
@@ -27,6 +29,7 @@ from shared.operations.tokens import Access, TokenRefused, TokenVerifier
 
 __all__ = [
     "LISTING",
+    "OPERATORS_ONLY",
     "SINGLE",
     "AnyBuyer",
     "Asking",
@@ -150,6 +153,14 @@ async def _any_buyer(buyer_id: Annotated[BuyerId, Path()], access: Caller) -> st
         raise _forbidden(f"This is for the scopes buyer:{buyer_id}, operator and merchant:<id>")
     return buyer_id
 
+
+async def _operator(access: Caller) -> None:
+    if not access.operator:
+        raise _forbidden("This is for the scope operator")
+
+
+OPERATORS_ONLY = Depends(_operator)
+"""How a view says that it is for operators alone; anybody else gets 403."""
 
 OwnBuyer = Annotated[str, Depends(_own_buyer)]
 """The buyer a view is about, whom only the buyer and operators may look at."""

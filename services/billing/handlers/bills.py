@@ -160,7 +160,7 @@ def waive_fee(
     calendar: Calendar,
 ) -> Iterator[Yielded]:
     """Support drops a late fee; what had been paid of it pays the bill, or goes back (B-F7)."""
-    fee = next((one for one in bill.late_fees if one.fee_id == command.fee_id), None)
+    fee = bill.late_fee(command.fee_id)
     if fee is None:
         raise Rejected("UNKNOWN_FEE", fee_id=command.fee_id)
     require(BILL_MACHINE, bill.status, "WaiveFee")

@@ -79,7 +79,7 @@ def repay(
         raise _known(repayment, cause)
     _refuse_target(command, bill, plan)
     debts = Debts(book, plans, bills)
-    waiting = dues.bills_of(command.order_id, bills) if command.order_id is not None else [bill] if bill else []
+    waiting = settlement.target_bills(command, bills)
     repayment = collection.requested_by_buyer(command, waiting, now, cause)
     parts = settlement.target_parts(repayment, debts)
     outstanding = allocation.total(parts)
@@ -132,16 +132,12 @@ def _known(repayment: Repayment, cause: Cause) -> Rejected:
 # -- the buyer paid the merchant ---------------------------------------------------------------------------------------
 
 
-def _recorded(command: RecordExternalPayment) -> str:
-    return collection.external_id(command)
-
-
 @billing.on(RecordExternalPayment)
 def record_external_payment(
     command: RecordExternalPayment,
     now: datetime,
     cause: Cause,
-    repayment: Annotated[Repayment | None, Named(ids=_recorded)],
+    repayment: Annotated[Repayment | None, Named(ids=collection.external_id)],
     book: Book,
     bill: Bill,
     bills: Rows[Bill],
@@ -154,11 +150,7 @@ def record_external_payment(
     paid = collection.paid_outside(command, bill, cause)
     debts = Debts(book, plans, bills)
     _refuse_external(command, bill, allocation.total(settlement.target_parts(paid, debts)), now)
-    paid_on = calendar.date(command.occurred_at)
-    done = settlement.settle(paid, debts, paid_on, calendar.date(now), calendar)
-    yield done.repayment
-    fact = facts.repayment_allocated(done.repayment, paid_on, done.outcome.after.book)
-    yield from changed(done.outcome, fact, cause, now, calendar)
+    yield from _settled(paid, debts, cause, now, calendar)
 
 
 def _refuse_external(command: RecordExternalPayment, bill: Bill, outstanding: int, now: datetime) -> None:
@@ -195,7 +187,8 @@ def report_collection(
     debts = Debts(book, plans, bills)
     match report.outcome:
         case "SUCCEEDED":
-            yield from _succeed(repayment, debts, cause, now, calendar)
+            yield Disarm(Ask, repayment.repayment_id)
+            yield from _settled(repayment, debts, cause, now, calendar)
         case "DECLINED":
             yield from _fail(report, repayment, debts, now, calendar)
         case "PENDING" | "UNKNOWN":
@@ -217,12 +210,11 @@ def _refuse_report(report: ReportCollection, repayment: Repayment, now: datetime
         raise Rejected("AMOUNT_MISMATCH", requested=repayment.amount, reported=report.amount)
 
 
-def _succeed(repayment: Repayment, debts: Debts, cause: Cause, now: datetime, calendar: Calendar) -> Iterator[Yielded]:
+def _settled(repayment: Repayment, debts: Debts, cause: Cause, now: datetime, calendar: Calendar) -> Iterator[Yielded]:
     """Money came: debts are paid in their order, and what nobody owed goes back (B-A, B-D3)."""
     paid_on = calendar.date(repayment.requested_at)
     done = settlement.settle(repayment, debts, paid_on, calendar.date(now), calendar)
     yield done.repayment
-    yield Disarm(Ask, repayment.repayment_id)
     fact = facts.repayment_allocated(done.repayment, paid_on, done.outcome.after.book)
     yield from changed(done.outcome, fact, cause, now, calendar)
 
@@ -313,7 +305,7 @@ def report_reversal(
     yield facts.repayment_reversed(reversal, book.owing(reinstating.principal(undone)))
     order_ids = tuple(dict.fromkeys(part.order_id for part in undone))
     bill_ids = tuple(dict.fromkeys(part.bill_id for part in undone))
-    yield Deadline(now, ReinstateDebt(report.buyer_id, report.reversal_id, report.repayment_id, order_ids, bill_ids))
+    yield Deadline(now, ReinstateDebt(report.buyer_id, report.reversal_id, order_ids, bill_ids))
 
 
 def _refuse_reversal(report: ReportCollectionReversal, repayment: Repayment, now: datetime) -> None:

@@ -116,16 +116,16 @@ def decide_appeal(
     """The ruling on a challenge: what waited for it is payable again, a wrong late fee is taken back (B-F7)."""
     if plan is not None:
         yield from _close(decided.appeal_id, "APPEAL_DECIDED", cause, plan, bills, plans, now, calendar)
-    fee = next((one for one in bill.late_fees if one.fee_id == decided.fee_id), None) if bill is not None else None
+    fee = bill.late_fee(decided.fee_id) if bill is not None else None
     if bill is None or fee is None or decided.appeal_id in fee.appeals:
         return
     granted = {"BUYER": fee.revocable, "SPLIT": min(fee.revocable, decided.amount or 0)}.get(decided.outcome, 0)
     if not granted:
         return
     heard = replace(fee, appeals=(*fee.appeals, decided.appeal_id))
-    marked = replace(bill, late_fees=tuple(heard if one is fee else one for one in bill.late_fees))
     before = Debts(book, plans, {**bills, bill.bill_id: bill})
-    after = late_fees.reversed_fee(before.with_bills(marked), bill.bill_id, fee.fee_id, granted, "APPEAL")
+    marked = before.with_bills(bill.with_late_fee(heard))
+    after = late_fees.reversed_fee(marked, bill.bill_id, fee.fee_id, granted, "APPEAL")
     yield from changed(concluded(before, after, calendar.date(now)), None, cause, now, calendar)
 
 

@@ -101,10 +101,8 @@ def _parts(instalments: Iterable[tuple[str, Instalment]]) -> list[Allocation]:
 
 def _with_fee_paid(bill: Bill, part: Allocation, money: Money) -> Bill:
     payment = FeePayment(money.repayment_id, money.instrument, money.paid_on, part.amount)
-    late_fees = tuple(
-        replace(fee, paid_by=(*fee.paid_by, payment)) if fee.fee_id == part.fee_id else fee for fee in bill.late_fees
-    )
-    return replace(bill, late_fees=late_fees)
+    fee = next(one for one in bill.late_fees if one.fee_id == part.fee_id)
+    return bill.with_late_fee(replace(fee, paid_by=(*fee.paid_by, payment)))
 
 
 def _with_part_paid(plan: Plan, part: Allocation, money: Money) -> Plan:

@@ -52,8 +52,8 @@ def extended(debts: Debts, extension: Extension) -> Debts:
     The ladder begins anew; the price is a fee of the first unpaid line.
     """
     bill = debts.bills[extension.bill_id]
-    unpaid = {(line.order_id, line.seq) for line, part in lines_of(bill, debts.plans) if part.unpaid}
-    dates = sorted({line.due_on for line in bill.lines if (line.order_id, line.seq) in unpaid})
+    unpaid = {line.place for line, part in lines_of(bill, debts.plans) if part.unpaid}
+    dates = sorted({line.due_on for line in bill.lines if line.place in unpaid})
     versions = {due_on: version for version, due_on in enumerate(dates, start=next_version(bill))}
     lines = tuple(
         replace(
@@ -62,11 +62,11 @@ def extended(debts: Debts, extension: Extension) -> Debts:
             due_version=versions[line.due_on],
             paused_dpd=None if line.paused_dpd is None else max(0, line.paused_dpd - extension.days),
         )
-        if (line.order_id, line.seq) in unpaid
+        if line.place in unpaid
         else line
         for line in bill.lines
     )
-    first = min((line for line in lines if (line.order_id, line.seq) in unpaid), key=lambda line: line.due_on)
+    first = min((line for line in lines if line.place in unpaid), key=lambda line: line.due_on)
     plan = debts.plans[first.order_id]
     if extension.fee:
         debts = debts.with_plans(_with_fee(plan, first.seq, extension.fee))

@@ -133,8 +133,7 @@ def reversed_fee(debts: Debts, bill_id: str, fee_id: str, amount: int, cause: Fe
             paid_by.append(replace(last, amount=last.amount - share))
         left -= share
     reversed_one = replace(fee, reversed=fee.reversed + amount, paid_by=tuple(paid_by))
-    late_fees = tuple(reversed_one if one.fee_id == fee_id else one for one in bill.late_fees)
-    debts = debts.with_bills(replace(bill, late_fees=late_fees))
+    debts = debts.with_bills(bill.with_late_fee(reversed_one))
     debts = debts.moving(ledger.late_fee_reversed(bill_id, unpaid, amount - unpaid))
     reapplied: list[Allocation] = []
     for payment in taken:

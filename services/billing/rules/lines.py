@@ -57,8 +57,8 @@ def followed(bill: Bill, plans: Plans, today: date) -> Bill:
     moved_to = today + timedelta(days=NOTICE_DAYS)
     known = (line.due_version for line in bill.lines if line.due_on == moved_to)
     version = next(known, next_version(bill))
-    parts = {(line.order_id, line.seq): part for line, part in lines_of(bill, plans)}
-    lines = tuple(_followed(line, parts.get((line.order_id, line.seq)), today, version) for line in bill.lines)
+    parts = {line.place: part for line, part in lines_of(bill, plans)}
+    lines = tuple(_followed(line, parts.get(line.place), today, version) for line in bill.lines)
     return redated(replace(bill, lines=lines) if lines != bill.lines else bill, plans)
 
 
@@ -82,8 +82,8 @@ def cured(before: Bill, plans_before: Plans, after: Bill, plans_after: Plans, to
 
     A bill whose past-due part is paused keeps its stage until that part is gone for good; so does one written off.
     """
-    frozen = {(line.order_id, line.seq) for line in before.lines if line.paused_dpd}
-    left = {(line.order_id, line.seq) for line, part in lines_of(after, plans_after) if part.outstanding}
+    frozen = {line.place for line in before.lines if line.paused_dpd}
+    left = {line.place for line, part in lines_of(after, plans_after) if part.outstanding}
     was_late = frozen or past_due(before, plans_before, today)
     gone = was_late and not frozen & left and not past_due(after, plans_after, today)
     if after.stage not in ("NONE", "CHARGED_OFF") and gone:

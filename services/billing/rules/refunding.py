@@ -210,8 +210,7 @@ class _Taking:
         paid_by = (FeePayment(one.repayment_id, one.instrument, one.paid_on, part) for one, part in given)
         paid = replace(fee, paid_by=(*fee.paid_by, *paid_by))
         bill = self.debts.bills[bill_id_of(self.order_id)]
-        late_fees = tuple(paid if one.fee_id == fee.fee_id else one for one in bill.late_fees)
-        self.debts = self.debts.with_bills(replace(bill, late_fees=late_fees))
+        self.debts = self.debts.with_bills(bill.with_late_fee(paid))
         self._step("PAYS_LATE_FEE", share, bill_id=bill.bill_id, fee_id=fee.fee_id)
         self._pay(Allocation(self.order_id, bill.lines[0].seq, bill.bill_id, "LATE_FEE", share, fee.fee_id))
 

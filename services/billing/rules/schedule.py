@@ -8,6 +8,8 @@ from datetime import date, timedelta
 
 from services.billing.state import Bill, BillStatus, BillTerms, Instalment, Line, Plan, PlanStatus
 from shared.contracts.checkout import OrderAccepted
+from shared.contracts.policy import INTEREST_FREE_DAYS
+from shared.kernel.calendar import months_after
 from shared.kernel.money import equal_split, percentage
 
 __all__ = [
@@ -21,9 +23,6 @@ __all__ = [
 ]
 
 FIRST_DUE_VERSION = 1
-
-INTEREST_FREE_DAYS = 30
-"""From a statement to its due date (B-P2)."""
 
 STATEMENTS_SPARE = 3
 """How many statements may be cut already when an order is heard of whose instalments would stand on them."""
@@ -51,7 +50,7 @@ def statement_ids(accepted: OrderAccepted) -> Iterator[str]:
     """The statements an order may stand on, by the message alone: some more than it has instalments."""
     if accepted.product == "MONTHLY":
         earliest = accepted.accepted_at.date() - timedelta(days=1)  # whatever the tenant's zone is
-        for statement_on in _months_after(earliest, accepted.instalments + STATEMENTS_SPARE):
+        for statement_on in months_after(earliest, accepted.instalments + STATEMENTS_SPARE):
             yield statement_id(accepted.buyer_id, statement_on)
 
 
@@ -67,7 +66,7 @@ def opened_plan(accepted: OrderAccepted, accepted_on: date, statements: Mapping[
         bill_ids, fee = [bill_id_of(accepted.order_id)], 0
     else:
         bill_ids = list(_next_statements(accepted, accepted_on, statements))
-        fee = percentage(accepted.amount, _fee_bps(accepted))
+        fee = percentage(accepted.amount, accepted.terms.fee_bps(count))
     parts = zip(bill_ids, equal_split(accepted.amount, count), equal_split(fee, count), strict=True)
     return Plan(
         buyer_id=accepted.buyer_id,
@@ -119,7 +118,7 @@ def _new_bill(plan: Plan, accepted: OrderAccepted, one: Instalment, due_on: date
 def _next_statements(accepted: OrderAccepted, accepted_on: date, statements: Mapping[str, Bill]) -> Iterable[str]:
     """The statements of an order's instalments: the first ones after its acceptance that are not cut yet (B-P2)."""
     known = set(statement_ids(accepted))
-    ids = (statement_id(accepted.buyer_id, day) for day in _months_after(accepted_on, len(known)))
+    ids = (statement_id(accepted.buyer_id, day) for day in months_after(accepted_on, len(known)))
     free = [one for one in ids if one in known and _is_open(statements.get(one))][: accepted.instalments]
     if len(free) < accepted.instalments:
         raise StatementsUnknown(f"the statements of {accepted.order_id} are cut")
@@ -128,15 +127,3 @@ def _next_statements(accepted: OrderAccepted, accepted_on: date, statements: Map
 
 def _is_open(statement: Bill | None) -> bool:
     return statement is None or statement.status is BillStatus.SCHEDULED
-
-
-def _fee_bps(accepted: OrderAccepted) -> int:
-    rates = {int(count): bps for count, bps in accepted.terms.instalment_fee_bps.items()}
-    return rates.get(accepted.instalments, 0)
-
-
-def _months_after(day: date, count: int) -> Iterator[date]:
-    """The next firsts of a month strictly after ``day``."""
-    for _ in range(count):
-        day = date(day.year + day.month // 12, day.month % 12 + 1, 1)
-        yield day

@@ -14,6 +14,7 @@ from services.billing.rules.delinquency import days_past_due
 from services.billing.rules.dues import bills_of, due_part, past_due
 from services.billing.rules.late_fees import assessed_since, reversed_fee
 from services.billing.state import Allocation, Bill, Repayment, RepaymentStatus
+from shared.contracts.billing import RepayBill
 from shared.kernel.calendar import Calendar
 
 __all__ = ["Settlement", "bills_waiting", "settle", "target_bills", "target_parts"]
@@ -25,7 +26,6 @@ class Settlement:
 
     repayment: Repayment
     outcome: Outcome
-    paid_on: date
 
 
 def settle(repayment: Repayment, debts: Debts, paid_on: date, today: date, calendar: Calendar) -> Settlement:
@@ -54,12 +54,11 @@ def settle(repayment: Repayment, debts: Debts, paid_on: date, today: date, calen
             overpaid=repayment.amount - total(settled.allocations),
         ),
         outcome=concluded(debts, settled.debts.with_bills(*bills), today),
-        paid_on=paid_on,
     )
 
 
-def target_bills(repayment: Repayment, bills: Mapping[str, Bill]) -> list[Bill]:
-    """The live bills a repayment is meant for: one bill, or all that hold its order."""
+def target_bills(repayment: Repayment | RepayBill, bills: Mapping[str, Bill]) -> list[Bill]:
+    """The live bills a repayment, or the wish for one, is meant for: one bill, or all that hold its order."""
     if repayment.bill_id is not None:
         return [bills[repayment.bill_id]] if repayment.bill_id in bills else []
     return bills_of(repayment.order_id or "", bills)

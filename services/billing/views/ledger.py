@@ -8,10 +8,8 @@ from __future__ import annotations
 from collections.abc import Iterable, Iterator
 from dataclasses import dataclass
 from datetime import date, datetime
-from http import HTTPStatus
 from typing import Annotated, Any, Literal
 
-from fastapi import Depends
 from fastapi import Query as Parameter
 from pydantic import Field
 
@@ -20,8 +18,7 @@ from shared.contracts.billing import BillId
 from shared.contracts.fields import BusinessDate, Currency, Instant, MerchantId, OrderId
 from shared.drivers.queries import Query
 from shared.operations.paging import Asked, Keyset, Page
-from shared.operations.problems import Refused
-from shared.operations.views import LISTING, REALM, Caller, OwnBuyer, Questions, View, Views, Zone
+from shared.operations.views import LISTING, OPERATORS_ONLY, OwnBuyer, Questions, View, Views, Zone
 
 __all__ = ["views"]
 
@@ -222,19 +219,12 @@ class TrialBalanceView(View):
     totals: tuple[TotalView, ...] = Field(description="One for each currency")
 
 
-async def _operator(access: Caller) -> None:
-    if not access.operator:
-        detail = "This is for the scope operator"
-        challenge = f'{REALM}, error="insufficient_scope", error_description="{detail}"'
-        raise Refused(HTTPStatus.FORBIDDEN, "SCOPE_INSUFFICIENT", detail, {"WWW-Authenticate": challenge})
-
-
 OnDay = Annotated[
     BusinessDate | None, Parameter(description="At the end of this day, YYYY-MM-DD; absent: with all that is posted")
 ]
 
 
-@views.get("/trial-balance", dependencies=[Depends(_operator)])
+@views.get("/trial-balance", dependencies=[OPERATORS_ONLY])
 async def show_trial_balance(questions: Questions, zone: Zone, on: OnDay = None) -> TrialBalanceView:
     """The accounts of the house, for operators.
 

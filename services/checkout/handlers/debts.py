@@ -49,6 +49,11 @@ def _counted(bill: BillScore, cause: Cause) -> BillScore:
     return replace(bill, steps_counted=(*bill.steps_counted, cause.id))
 
 
+def _reviewed(account: Account, platform: PlatformPolicy, now: datetime) -> Account:
+    """The account with the limit that its score earns under the platform's policy (C-R3)."""
+    return reviewed(account, platform_policy(platform, now).limit_bands or (), now)
+
+
 @checkout.on(PlanOpened)
 def plan_opened(plan: PlanOpened, _accepted: Acceptance, account: Account, order: Order) -> Iterator[Yielded]:
     """The debt exists: the order's hold turns into used, so that what is available is never overstated."""
@@ -108,7 +113,7 @@ def repayment_reversed(
             after, bill = taken_back(after, bill)
             yield _counted(bill, cause)
     if after.score != account.score:
-        after = reviewed(after, platform_policy(platform, now).limit_bands or (), now)
+        after = _reviewed(after, platform, now)
     yield from credit_changed(account, after, "REPAYMENT_REVERSED", reversal.reversal_id)
 
 
@@ -152,7 +157,7 @@ def bill_paid(
         return
     scored, bill = paid_in_time(account, bill, paid.paid_on, paid.due_on)
     yield bill
-    after = reviewed(scored, platform_policy(platform, now).limit_bands or (), now)
+    after = _reviewed(scored, platform, now)
     yield from credit_changed(account, after, "BILL_PAID", paid.bill_id)
 
 
@@ -172,7 +177,7 @@ def delinquency_changed(
     scored, bill = stepped(account, bill, late_level(change.dpd, change.stage))
     yield _counted(bill, cause)
     staged = replace(scored, stage=change.account_stage)
-    after = settled(reviewed(staged, platform_policy(platform, now).limit_bands or (), now))
+    after = settled(_reviewed(staged, platform, now))
     yield after
     if after.status is not account.status:
         yield status_changed(account, after, change.account_stage)
@@ -194,7 +199,7 @@ def bill_charged_off(
         return
     scored, bill = stepped(with_book(account, off), bill, late_level(off.dpd, "CHARGED_OFF"))
     yield _counted(bill, cause)
-    after = reviewed(scored, platform_policy(platform, now).limit_bands or (), now)
+    after = _reviewed(scored, platform, now)
     yield from credit_changed(account, after, "BILL_CHARGED_OFF", off.bill_id)
 
 
@@ -213,5 +218,5 @@ def extension_decided(
         return
     scored, bill = forgiven(account, bill)
     yield _counted(bill, cause)
-    after = reviewed(scored, platform_policy(platform, now).limit_bands or (), now)
+    after = _reviewed(scored, platform, now)
     yield from credit_changed(account, after, "EXTENSION_DECIDED", decided.extension_id)

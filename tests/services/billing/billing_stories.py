@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections import Counter
 from collections.abc import Iterable
 from dataclasses import dataclass, replace
 from datetime import UTC, date, datetime
@@ -346,6 +347,14 @@ def line(order_id: str, due_on: date, seq: int = 1) -> Line:
 def moved(entries: Iterable[Posting]) -> list[tuple[str, int]]:
     """What postings move: debits above zero, credits below."""
     return [(str(one.account), one.debit - one.credit) for one in entries]
+
+
+def sums(entries: Iterable[Posting]) -> dict[str, int]:
+    """What postings move in all, by account."""
+    by_account: Counter[str] = Counter()
+    for account, amount in moved(entries):
+        by_account[account] += amount
+    return dict(by_account)
 
 
 @dataclass(frozen=True)

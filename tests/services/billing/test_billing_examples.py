@@ -3,8 +3,6 @@
 Examples 6 and 8 are told with more instalments in test_billing_spread.py and test_billing_returns.py, too.
 """
 
-from collections import Counter
-from collections.abc import Iterable
 from datetime import date
 from typing import Any
 
@@ -28,11 +26,12 @@ from billing_stories import (
     repay,
     report,
     reversal,
+    sums,
 )
 
 from services.billing.deadlines import Ask, Collect, DueSoon, Step
 from services.billing.rules import dues, late_fees
-from services.billing.state import Bill, BillStatus, Book, LedgerAccount, Plan, PlanStatus, Posting, Repayment
+from services.billing.state import Bill, BillStatus, Book, LedgerAccount, Plan, PlanStatus, Repayment
 from shared.contracts.billing import (
     Allocation,
     BillDueSoon,
@@ -57,14 +56,6 @@ from shared.contracts.billing import (
 from shared.contracts.policy import ExtensionOption, ExtensionTerms, LateFeeTerms, LateFeeTier, Terms
 
 DUE_ON = date(2027, 3, 19)
-
-
-def sums(postings: Iterable[Posting]) -> dict[str, int]:
-    """What postings move by account, debits above zero."""
-    by_account: Counter[str] = Counter()
-    for account, amount in moved(postings):
-        by_account[account] += amount
-    return dict(by_account)
 
 
 # -- example 1 ---------------------------------------------------------------------------------------------------------

@@ -254,26 +254,28 @@ def test_b_f_6_less_than_everything_else_takes_no_fee_back() -> None:
 # -- a bill that only late fees are left on ----------------------------------------------------------------------------
 
 
-def test_late_fees_alone_neither_age_a_bill_nor_are_collected() -> None:
-    """Section 2, B-C2: the principal of a statement was paid by its order; the bill stays open, cured, and still."""
-    statement = "m:b-7:2027-02-01"
+STATEMENT = "m:b-7:2027-02-01"
+
+
+def principal_paid_late() -> Story:
+    """The principal of a statement was paid by its order after the late fee fell; the fee is left."""
     story = Story.of_a_buyer(enabled=False).then(monthly("o-1", 12000, 1), at="01-12 10:00")
-    story = story.then(notice("02-28 09:01", statement), at="02-28 09:01").until("03-07 00:00")
+    story = story.then(notice("02-28 09:01", STATEMENT), at="02-28 09:01").until("03-07 00:00")
     story = story.then(repay("pay-1", 12000, order_id="o-1"), at="03-08 10:00")
-    story = story.then(report("pay-1", "SUCCEEDED", 12000, "03-08 10:01"), at="03-08 10:01")
+    return story.then(report("pay-1", "SUCCEEDED", 12000, "03-08 10:01"), at="03-08 10:01")
+
+
+def test_late_fees_alone_neither_age_a_bill_nor_are_collected() -> None:
+    """Section 2, B-C2: the bill stays open, cured, and still."""
+    story = principal_paid_late()
     assert story.names[-3:] == ["RepaymentAllocated", "PlanSettled", "DelinquencyChanged"]
-    assert (amount_due(story, statement), story.row(Book, BUYER).outstanding_principal) == (600, 0)
-    assert story.row(Bill, statement).status is BillStatus.OVERDUE
+    assert (amount_due(story, STATEMENT), story.row(Book, BUYER).outstanding_principal) == (600, 0)
+    assert story.row(Bill, STATEMENT).status is BillStatus.OVERDUE
     assert story.until("12-01 00:00").told == story.told
 
 
 def test_late_fees_can_be_paid_when_nothing_else_is_left() -> None:
-    statement = "m:b-7:2027-02-01"
-    story = Story.of_a_buyer(enabled=False).then(monthly("o-1", 12000, 1), at="01-12 10:00")
-    story = story.then(notice("02-28 09:01", statement), at="02-28 09:01").until("03-07 00:00")
-    story = story.then(repay("pay-1", 12000, order_id="o-1"), at="03-08 10:00")
-    story = story.then(report("pay-1", "SUCCEEDED", 12000, "03-08 10:01"), at="03-08 10:01")
-    story = story.then(repay("pay-2", 600, bill_id=statement), at="03-09 10:00")
+    story = principal_paid_late().then(repay("pay-2", 600, bill_id=STATEMENT), at="03-09 10:00")
     story = story.then(report("pay-2", "SUCCEEDED", 600, "03-09 10:01"), at="03-09 10:01")
     assert story.names[-2:] == ["RepaymentAllocated", "BillPaid"]
     assert story.events(BillPaid)[0].paid_on == date(2027, 3, 9)

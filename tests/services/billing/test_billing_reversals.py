@@ -1,6 +1,5 @@
 """Money a bank takes back, and money paid outside (B-C6, B-C7, ABU-8)."""
 
-from collections import Counter
 from datetime import date
 
 import pytest
@@ -12,16 +11,16 @@ from billing_stories import (
     approved,
     attempt,
     monthly,
-    moved,
     notice,
     pay_outside,
     repay,
     report,
     reversal,
+    sums,
     waive,
 )
 
-from services.billing.state import Bill, BillStatus, Book, Plan, PlanStatus, Posting, Repayment, RepaymentStatus
+from services.billing.state import Bill, BillStatus, Book, Plan, PlanStatus, Repayment, RepaymentStatus
 from shared.contracts.billing import (
     BillIssued,
     BillPaid,
@@ -35,13 +34,6 @@ from shared.contracts.billing import (
 from shared.engine.vocabulary import Cause
 
 FIRST = attempt("o-1", 0)
-
-
-def by_account(postings: tuple[Posting, ...]) -> dict[str, int]:
-    sums: Counter[str] = Counter()
-    for account, amount in moved(postings):
-        sums[account] += amount
-    return {account: amount for account, amount in sums.items() if amount}
 
 
 def paid(amount: int = 12000) -> Story:
@@ -104,7 +96,7 @@ def test_b_c_7_what_was_overpaid_is_undone_first_as_principal_of_the_order() -> 
     before = len(story.posted)
     story = charged_back(story, 6000)
     assert [(one.principal, one.fee) for one in story.events(PlanReopened)] == [(6000, 0)]
-    assert by_account(story.posted[before:]) == {"1100": 6000, "1000": -6000}
+    assert sums(story.posted[before:]) == {"1100": 6000, "1000": -6000}
 
 
 def test_b_c_7_a_repayment_that_was_all_overpaid_is_owed_by_its_target() -> None:
@@ -170,7 +162,7 @@ def test_abu_8_what_was_paid_outside_is_owed_no_longer_and_is_no_cash() -> None:
     assert story.row(Repayment, "x:till-1").provider_ref == "receipt-1"
     refunded = story.then(approved(5000), at="03-25 10:00")
     assert [(leg.kind, leg.amount) for leg in refunded.events(RefundAllocated)[0].legs] == [("EXTERNAL", 5000)]
-    assert by_account(refunded.posted[len(story.posted) :]) == {}
+    assert sums(refunded.posted[len(story.posted) :]) == {}
 
 
 def test_abu_8_a_part_paid_outside_leaves_the_rest_to_be_collected() -> None:

@@ -1,7 +1,5 @@
 """Writing off, and what comes in afterwards (B-D4)."""
 
-from collections import Counter
-
 import pytest
 from billing_stories import (
     BUYER,
@@ -13,15 +11,15 @@ from billing_stories import (
     attempt,
     charge_off,
     monthly,
-    moved,
     notice,
     opened,
     repay,
     report,
+    sums,
 )
 
 from services.billing.deadlines import Collect, DueSoon, PauseEnd, Step
-from services.billing.state import Bill, BillStatus, Book, Plan, PlanStatus, Posting
+from services.billing.state import Bill, BillStatus, Book, Plan, PlanStatus
 from shared.contracts.billing import (
     BillChargedOff,
     BillPaid,
@@ -43,13 +41,6 @@ def written_off() -> Story:
     return story.then(notice("03-16 09:01"), at="03-16 09:01").until("09-16 00:00")
 
 
-def by_account(postings: tuple[Posting, ...]) -> dict[str, int]:
-    sums: Counter[str] = Counter()
-    for account, amount in moved(postings):
-        sums[account] += amount
-    return {account: amount for account, amount in sums.items() if amount}
-
-
 def test_b_d_4_after_half_a_year_a_bill_is_written_off_with_its_fees() -> None:
     story = written_off()
     (told,) = story.events(BillChargedOff)
@@ -66,7 +57,7 @@ def test_b_d_4_after_half_a_year_a_bill_is_written_off_with_its_fees() -> None:
         BillStatus.CHARGED_OFF,
         PlanStatus.CHARGED_OFF,
     )
-    assert by_account(story.posted[-4:]) == {"5000": 13200, "1100": -12000, "1120": -1200}
+    assert sums(story.posted[-4:]) == {"5000": 13200, "1100": -12000, "1120": -1200}
     assert not any(story.armed(kind) for kind in (DueSoon, Collect, Step))
 
 
@@ -86,7 +77,7 @@ def test_b_d_4_a_part_that_comes_in_is_recovered() -> None:
     assert (told.outstanding_principal, told.book_version) == (7000, 2)
     part = story.row(Plan, "o-1").instalments[0]
     assert (part.charged_off, part.paid, part.outstanding) == (7000, 5000, 0)
-    assert by_account(story.posted[len(before.posted) :]) == {"1000": 5000, "4900": -5000}
+    assert sums(story.posted[len(before.posted) :]) == {"1000": 5000, "4900": -5000}
     assert story.row(Bill, "b:o-1").stage == "CHARGED_OFF"
 
 
@@ -109,7 +100,7 @@ def test_b_r_1_a_refund_recovers_it_from_the_merchant() -> None:
     told = story.events(RefundAllocated)[0]
     assert [(step.does, step.amount) for step in told.trace] == [("LOWERS_CHARGED_OFF", 12000)]
     assert [(leg.kind, leg.amount) for leg in told.legs] == [("DEBT", 12000)]
-    assert by_account(story.posted[len(before.posted) :]) == {"2000": 12000, "4900": -12000}
+    assert sums(story.posted[len(before.posted) :]) == {"2000": 12000, "4900": -12000}
     assert (len(story.events(BillVoided)), len(story.events(PlanSettled))) == (1, 1)
 
 
@@ -141,7 +132,7 @@ def test_a_collection_in_flight_that_succeeds_afterwards_is_a_recovery() -> None
     story = story.then(charge_off(), at="03-27 10:00")
     before = len(story.posted)
     story = story.then(report(attempt("o-1", 0), "SUCCEEDED", 12000, "03-19 14:00"), at="03-28 10:00")
-    assert by_account(story.posted[before:]) == {"1000": 12000, "4900": -12000}
+    assert sums(story.posted[before:]) == {"1000": 12000, "4900": -12000}
     assert story.events(BillPaid) != []
 
 
