@@ -18,7 +18,7 @@ from typing import Any
 from uuid import uuid4
 
 from shared.contracts.billing import BillPaid
-from shared.contracts.envelope import Envelope
+from shared.contracts.envelope import Envelope, EnvelopeInvalid
 from shared.contracts.message import Event, message_type
 from shared.contracts.refunds import RefundCompleted
 from shared.drivers.kafka import KafkaLog
@@ -106,7 +106,10 @@ async def standing_on(bootstrap: str) -> tuple[int, Counter[str]]:
     events: dict[str, Event] = {}
     async with Observer(bootstrap) as observer:
         async for record in observer.records([BillPaid.topic(), RefundCompleted.topic()]):
-            envelope = Envelope.parse(record.headers, record.key)
+            try:
+                envelope = Envelope.parse(record.headers, record.key)
+            except EnvelopeInvalid:  # other tests leave poison on the topic: nothing that anybody could count
+                continue
             if envelope.type in (BillPaid.TYPE, RefundCompleted.TYPE):
                 events[envelope.id] = message_type(envelope.type).from_json(record.value)
     report: Counter[str] = Counter()

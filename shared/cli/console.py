@@ -57,6 +57,11 @@ def duration_of(text: str) -> timedelta:
     return timedelta(days=days, hours=hours, minutes=minutes)
 
 
+def decimal(minor: int) -> str:
+    """An amount of minor units as people write it: ``129.00``."""
+    return f"{minor / 100:.2f}"
+
+
 def facts(body: Mapping[str, Any], most: int = 5) -> str:
     """What a payload says, in a few words: no ids, no parts, amounts with their decimals."""
     said = []
@@ -68,7 +73,7 @@ def facts(body: Mapping[str, Any], most: int = 5) -> str:
         if isinstance(value, list) and value and all(isinstance(one, str) for one in value):
             said.append(f"{name} {', '.join(value)}")
         elif isinstance(value, int) and name in _AMOUNTS:
-            said.append(f"{name} {value / 100:.2f}")
+            said.append(f"{name} {decimal(value)}")
         elif isinstance(value, str | int) and value != "":
             said.append(f"{name} {value}")
     return " · ".join(said[:most])
@@ -114,15 +119,24 @@ _AMOUNTS = {
     "amount",
     "amount_due",
     "available",
+    "base",
+    "cap",
     "cash_amount",
+    "claim_amount",
     "damage",
     "fee",
+    "fees_cancelled",
+    "fees_reversed",
+    "fees_total",
     "freight",
     "goods",
     "held",
+    "late_fee",
     "limit",
+    "max_order_amount",
     "outstanding_principal",
     "paid",
+    "paused",
     "principal",
     "refunded",
     "released_amount",

@@ -20,7 +20,7 @@ from rich.table import Table
 from rich.text import Text
 
 from shared.cli.access import DATA_DIR, DataDir, access_of
-from shared.cli.console import Complaint, err, facts, instant_of, local_time, out
+from shared.cli.console import Complaint, decimal, err, facts, instant_of, local_time, out
 from shared.cli.display import Display
 from shared.cli.inbox import inbox_of, notify_url
 from shared.cli.messages import COLOURS
@@ -153,9 +153,9 @@ def _explained(refund: RefundAllocated | RefundSimulated) -> Table:
         table.add_column(title, justify="right" if title == "amount" else "left")
     for step in refund.trace or ():
         about = f"instalment {step.seq}" if step.seq else step.fee_id or step.repayment_id or ""
-        table.add_row("", f"{step.does.lower().replace('_', ' ')}  {about}", f"{step.amount / 100:.2f}")
+        table.add_row("", f"{step.does.lower().replace('_', ' ')}  {about}", decimal(step.amount))
     for title, balances in (("unpaid before", refund.before), ("unpaid after", refund.after)):
-        unpaid = " / ".join(f"{one.outstanding / 100:.2f}" for one in balances)
+        unpaid = " / ".join(decimal(one.outstanding) for one in balances)
         table.add_row("", title, unpaid, style="dim")
     return table
 

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections.abc import Iterator
 from datetime import UTC, datetime, timedelta
 
 import pytest
@@ -11,7 +12,10 @@ from shared.cli.display import progress_of
 from shared.cli.messages import command_type
 from shared.cli.system import _scale_of
 from shared.contracts.checkout import PlaceOrder
+from shared.contracts.fields import MONEY_MAX
+from shared.contracts.message import Message
 from shared.local.progress import Progress, Stage
+from shared.operations.schemas import published_messages, schema_of
 
 
 @pytest.mark.parametrize(
@@ -66,6 +70,19 @@ def test_scale_is_said_by_name_and_number() -> None:
 def test_facts_are_few_words_with_amounts_as_people_write_them() -> None:
     body = {"buyer_id": "b-1", "amount": 12900, "reasons": ["A", "B"], "fee": 0, "lines": [{"a": 1}], "dpd": 4}
     assert facts(body) == "amount 129.00 · reasons A, B · dpd 4"
+
+
+def amounts(kind: type[Message]) -> Iterator[str]:
+    """The fields of a message that carry money."""
+    for name, field in schema_of(kind)["properties"].items():
+        if any(form.get("maximum") == MONEY_MAX for form in field.get("anyOf", [field])):
+            yield name
+
+
+@pytest.mark.parametrize("kind", [kind for kind in published_messages() if any(amounts(kind))])
+def test_every_amount_a_message_carries_is_written_with_its_decimals(kind: type[Message]) -> None:
+    for name in amounts(kind):
+        assert facts({name: 12345}) in (f"{name} 123.45", ""), "an amount would be told in minor units"
 
 
 def test_only_a_step_is_read_as_progress() -> None:
