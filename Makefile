@@ -42,7 +42,7 @@ check: $(INSTALLED) ## style, types, architecture, generated documents, a test f
 	@$(BIN)/houfu contracts export --check
 	@$(BIN)/python -m tests.traceability --check
 
-docs: $(INSTALLED) ## write the generated documents: AsyncAPI, schemas, events, what the tests prove
+docs: $(INSTALLED) ## write the generated documents: AsyncAPI, schemas, events, metrics, what the tests prove
 	@$(BIN)/houfu contracts export
 	@$(BIN)/python -m tests.traceability
 

@@ -13,6 +13,7 @@ from shared.contracts.envelope import Envelope
 from shared.drivers.topics import PARTITIONS
 from shared.engine.ports import Outgoing
 from shared.kernel.partition import home_partition
+from shared.testing.samples import sample_of
 
 __all__ = ["EVENTS_PER_ORDER", "TOPIC", "accepted_orders"]
 
@@ -44,7 +45,7 @@ def accepted_orders(
     Each buyer has ``per_buyer`` of them, as far apart as they can be.
     """
     random = Random(seed)
-    like = OrderAccepted.model_validate_json(_shown())
+    like = sample_of(OrderAccepted)
     buyers = max(1, count // per_buyer)
     for number in range(count):
         at = until - (count - 1 - number) * EVERY
@@ -61,16 +62,6 @@ def accepted_orders(
         )
         home = home_partition.__wrapped__(order.key, partitions)  # each key is asked for once
         yield Outgoing(TOPIC, home, order.key, envelope.headers(), order.to_json())
-
-
-def _shown() -> str:
-    """The contract's own example."""
-    return OrderAccepted.__pydantic_serializer__.to_json(_example(OrderAccepted)).decode()
-
-
-def _example(contract: type[OrderAccepted]) -> OrderAccepted:
-    extra: Any = contract.model_config["json_schema_extra"]
-    return contract.model_validate(extra["examples"][0], strict=False)
 
 
 def _particulars(random: Random, buyer_id: str, number: int, at: datetime) -> dict[str, Any]:

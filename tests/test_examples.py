@@ -14,7 +14,6 @@ from contextlib import contextmanager
 from datetime import UTC, datetime
 from pathlib import Path
 from queue import Queue
-from typing import Any
 from uuid import uuid4
 
 from shared.contracts.billing import BillPaid
@@ -27,7 +26,7 @@ from shared.drivers.topics import PARTITIONS, create_topics
 from shared.engine.ports import Outgoing
 from shared.kernel.partition import home_partition
 from shared.local.servers import Servers
-from shared.operations.schemas import examples_of
+from shared.testing.samples import sample_of
 
 ROOT = Path(__file__).parents[1]
 DOWNSTREAM = ROOT / "examples" / "downstream.py"
@@ -63,11 +62,6 @@ def outgoing(event: Event, event_id: str) -> Outgoing:
     return Outgoing(
         event.topic(), home_partition(event.key, PARTITIONS), event.key, envelope.headers(), event.to_json()
     )
-
-
-def happened(kind: type[Event], **changes: Any) -> Event:
-    [shown] = examples_of(kind)
-    return kind.from_json(json.dumps({**shown, **changes}))
 
 
 @contextmanager
@@ -126,10 +120,10 @@ async def test_a_downstream_team_reports_what_was_paid_and_what_went_back(server
     await create_topics(servers.bootstrap, ["billing", "refunds"])
     _, before = await standing_on(servers.bootstrap)
     events = [
-        happened(BillPaid, max_dpd=0),
-        happened(BillPaid, buyer_id="b-8", max_dpd=4),
-        happened(RefundCompleted, amount=12884),
-        happened(RefundCompleted, buyer_id="b-8", refund_id="rf-2", amount=2000),
+        sample_of(BillPaid, max_dpd=0),
+        sample_of(BillPaid, buyer_id="b-8", max_dpd=4),
+        sample_of(RefundCompleted, amount=12884),
+        sample_of(RefundCompleted, buyer_id="b-8", refund_id="rf-2", amount=2000),
     ]
     messages = [outgoing(event, str(uuid4())) for event in events]
     log = KafkaLog(servers.bootstrap)
@@ -138,7 +132,7 @@ async def test_a_downstream_team_reports_what_was_paid_and_what_went_back(server
     assert after - before == Counter(bills_paid=2, paid_late=1, refunds=2, refunded_CNY=14884)
     with reporting(servers.bootstrap) as said:
         assert heard(said, lines) == after
-        await log.publish([outgoing(happened(BillPaid, buyer_id="b-9", max_dpd=0), str(uuid4()))])
+        await log.publish([outgoing(sample_of(BillPaid, buyer_id="b-9", max_dpd=0), str(uuid4()))])
         grown = heard(said, 1)
         assert Counter(grown) - after == Counter(bills_paid=1)
     await log.stop()

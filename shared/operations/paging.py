@@ -1,4 +1,4 @@
-"""Long lists in pages: newest first, by a time and an id, each page beginning where the last one ended.
+"""Long lists in pages: newest first by a time, or by a number; each page begins where the last one ended.
 
 The place is what the last item shown is sorted by, not how many were shown. So a page costs the same however deep it
 lies, and what is added meanwhile neither repeats nor hides anything.
@@ -33,11 +33,15 @@ CURSOR_MAX = 1_000
 FRONT_INSTANT = datetime(9999, 1, 1, tzinfo=UTC)
 FRONT_DATE = date(9999, 1, 1)
 """In front of everything: the contracts end before."""
+FRONT_NUMBER = 0
+"""In front of everything: the database numbers from one."""
+
+BIGINT_MAX = 2**63 - 1
 
 
 Shown = TypeVar("Shown", bound=View)
-Time = TypeVar("Time", bound=date)
-"""An instant or a date."""
+Place = TypeVar("Place", bound=date | int)
+"""What a list is sorted by: an instant, a date or a number."""
 
 
 class Page(View, Generic[Shown]):
@@ -72,31 +76,36 @@ Asked = Annotated[Wish, Depends(_asked)]
 """How a list asks for ``limit`` and ``cursor``."""
 
 
-class Keyset(Generic[Time]):
-    """The order of one list: the latest first by a field of its items, and by their id where that is the same.
+class Keyset(Generic[Place]):
+    """The order of one list: by a field of its items, the latest first, and by their id where that is the same.
 
     Its statement takes a place and a number, as in ``(time, id) < ($2, $3) ORDER BY time DESC, id DESC LIMIT $4``, and
     has an index that is sorted alike.
     """
 
-    def __init__(self, view: str, time: str, row_id: str, kind: Any, front: Time) -> None:
+    def __init__(self, view: str, by: str, row_id: str, kind: Any, front: Place) -> None:
         self._view = view
-        self._time = time
+        self._by = by
         self._row_id = row_id
-        self._front: Time = front
-        self._places: TypeAdapter[tuple[str, Time, str]] = TypeAdapter(tuple[str, kind, DerivedId])
+        self._front: Place = front
+        self._places: TypeAdapter[tuple[str, Place, str]] = TypeAdapter(tuple[str, kind, DerivedId])
 
     @staticmethod
-    def of_instants(view: str, time: str, row_id: str) -> Keyset[datetime]:
+    def of_instants(view: str, by: str, row_id: str) -> Keyset[datetime]:
         """By an instant. ``view`` names the list, so that it takes no cursor of another one."""
-        return Keyset(view, time, row_id, Instant, FRONT_INSTANT)
+        return Keyset(view, by, row_id, Instant, FRONT_INSTANT)
 
     @staticmethod
-    def of_dates(view: str, time: str, row_id: str) -> Keyset[date]:
+    def of_dates(view: str, by: str, row_id: str) -> Keyset[date]:
         """By a date."""
-        return Keyset(view, time, row_id, BusinessDate, FRONT_DATE)
+        return Keyset(view, by, row_id, BusinessDate, FRONT_DATE)
 
-    def after(self, asked: Wish) -> tuple[Time, str, int]:
+    @staticmethod
+    def of_numbers(view: str, by: str, row_id: str) -> Keyset[int]:
+        """By a number that is given upwards, the lowest first: ``number > $2 ORDER BY number LIMIT $4``."""
+        return Keyset(view, by, row_id, Annotated[int, Field(ge=FRONT_NUMBER, le=BIGINT_MAX)], FRONT_NUMBER)
+
+    def after(self, asked: Wish) -> tuple[Place, str, int]:
         """The last three arguments of the statement: behind which place to begin, and how many to read.
 
         One more than asked for is read; it says whether there is another page.
@@ -106,20 +115,20 @@ class Keyset(Generic[Time]):
         try:
             if len(asked.cursor) > CURSOR_MAX:
                 raise ValueError("too long")
-            view, time, row_id = self._places.validate_json(base64.urlsafe_b64decode(asked.cursor + "=="), strict=True)
+            view, place, row_id = self._places.validate_json(base64.urlsafe_b64decode(asked.cursor + "=="), strict=True)
             if view != self._view:
                 raise ValueError("of another list")
         except ValueError:
             raise Refused(HTTPStatus.BAD_REQUEST, "BAD_CURSOR", "The cursor is none of this list's") from None
-        return time, row_id, asked.limit + 1
+        return place, row_id, asked.limit + 1
 
     def page(self, asked: Wish, items: Sequence[Shown]) -> Page[Shown]:
         """The page of what was read, with the way to the next one in its body and in the header ``Link``."""
         shown = tuple(items[: asked.limit])
         if len(items) <= asked.limit:
             return Page(items=shown)
-        place = (self._view, getattr(shown[-1], self._time), getattr(shown[-1], self._row_id))
-        cursor = base64.urlsafe_b64encode(self._places.dump_json(place)).rstrip(b"=").decode()
+        last = (self._view, getattr(shown[-1], self._by), getattr(shown[-1], self._row_id))
+        cursor = base64.urlsafe_b64encode(self._places.dump_json(last)).rstrip(b"=").decode()
         following = asked.request.url.include_query_params(cursor=cursor)
         asked.response.headers["Link"] = f'<?{following.query}>; rel="next"'
         return Page(items=shown, next_cursor=cursor)

@@ -17,6 +17,7 @@ from shared.contracts.dead_letters import DeadLettered
 from shared.contracts.envelope import Envelope
 from shared.contracts.message import Command
 from shared.kernel.partition import home_partition
+from shared.testing.samples import sample_of
 from shared.testing.world import PARTITIONS, World
 from tests.journeys.invariants import assert_invariants
 from tests.journeys.state import ids, rows, write_again
@@ -236,12 +237,7 @@ async def test_checkout_reading_what_billing_said_before_its_own_commands_comes_
 
 async def test_a_fact_of_an_order_nobody_placed_waits_a_week_and_then_is_a_dead_letter() -> None:
     world = await open_shops(ANN)
-    await world.tell(
-        PlanOpened.model_validate(
-            {**PlanOpened.model_config["json_schema_extra"]["examples"][0], "buyer_id": "ann", "order_id": "o-9"},
-            strict=False,
-        )
-    )
+    await world.tell(sample_of(PlanOpened, buyer_id="ann", order_id="o-9"))
     standing = await world.members["checkout"].database.standing()
     assert standing.waiting == 1
     await world.tell(ANN.order("o-1", 100, TEN))

@@ -7,13 +7,13 @@ from collections.abc import Callable, Iterator, Mapping
 from dataclasses import dataclass
 from datetime import datetime
 from itertools import count
-from typing import Any
 from uuid import uuid4
 
 from shared.contracts.envelope import Envelope
 from shared.contracts.message import Command, Event
 from shared.drivers.topics import PARTITIONS
 from shared.kernel.partition import home_partition
+from shared.testing.samples import sample_of
 from tests.laws.bench import Headers
 
 __all__ = ["UNHEARD_OF", "Good", "Poison", "example", "poisons"]
@@ -52,9 +52,7 @@ class Good:
 
 def example(kind: type[Command | Event], elsewhere: type[Command | Event], number: str) -> Good:
     """The example that a contract gives of a message."""
-    configuration: Mapping[str, Any] = kind.model_config
-    (fields,) = configuration["json_schema_extra"]["examples"]
-    return Good(kind.model_validate(fields, strict=False), elsewhere, number)
+    return Good(sample_of(kind), elsewhere, number)
 
 
 Body = Callable[[Good, str], bytes | None]

@@ -8,7 +8,7 @@ from __future__ import annotations
 from collections.abc import Iterable, Iterator
 from dataclasses import dataclass
 from datetime import date, datetime
-from typing import Annotated, Any, Literal
+from typing import Annotated, Literal
 
 from fastapi import Query as Parameter
 from pydantic import Field
@@ -24,9 +24,6 @@ __all__ = ["views"]
 
 views = Views(tags=["billing"])
 
-BIGINT_MAX = 2**63 - 1
-
-Entry = Annotated[int, Field(ge=0, le=BIGINT_MAX, description="Its number in the journal; later ones are higher")]
 Sum = Annotated[int, Field(description="Minor units; sums know no limit but the database's")]
 AccountName = Annotated[str, Field(description="What the account is called")]
 
@@ -90,14 +87,14 @@ CARRIED = Query(
     """,  # noqa: S608
 )
 
-OLDEST_POSTINGS: Keyset[Any] = Keyset("journal", "entry", "account", Entry, 0)
+OLDEST_POSTINGS = Keyset.of_numbers("journal", "entry", "account")
 """By their number, the oldest first: the order in which they were posted, and nothing is ever put in between."""
 
 
 class PostingView(View):
     """One line of the journal: a debit or a credit, and what its account stood at afterwards."""
 
-    entry: Entry
+    entry: int = Field(ge=1, description="Its number in the journal; later ones are higher")
     posted_at: Instant = Field(
         description="When it happened; what was heard of late is older than what stands before it"
     )

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import json
 from dataclasses import dataclass, replace
 from datetime import UTC, datetime
 from typing import Any
@@ -16,6 +15,7 @@ from shared.contracts.message import Event, Message
 from shared.contracts.notify import DeliveryRequested, ReportNoticeDelivery
 from shared.engine.vocabulary import Cause, Rejected, Row
 from shared.testing.given import Given, Then
+from shared.testing.samples import sample_of
 
 BUYER = "b-7"
 BILL = "b:o-1001"
@@ -31,10 +31,8 @@ def local(text: str | datetime) -> datetime:
 
 
 def example(kind: type[Event], **changes: Any) -> Any:
-    """The contract's own example of an event, with these fields changed on the wire; None leaves a field out."""
-    shown: Any = kind.model_config["json_schema_extra"]
-    body = {**shown["examples"][0], "buyer_id": BUYER, **changes}
-    return kind.from_json(json.dumps({name: value for name, value in body.items() if value is not None}))
+    """The contract's own example of an event, of our buyer, with these fields changed."""
+    return sample_of(kind, **{"buyer_id": BUYER, **changes})
 
 
 def due_soon(bill_id: str = BILL, **changes: Any) -> BillDueSoon:

@@ -44,8 +44,8 @@ from shared.kernel.ids import derived_id
 from shared.local.mail import Mailbox, mails, serve_mail
 from shared.local.ports import HOST, free_port
 from shared.local.servers import Servers
-from shared.operations.schemas import examples_of
 from shared.operations.settings import EXIT_MISCONFIGURED, Misconfigured
+from shared.testing.samples import sample_of
 
 SENDER = "notices@houfu.example"
 ZONE = "Asia/Shanghai"
@@ -56,9 +56,7 @@ BRIEF_S = 0.3
 
 
 def requested(**changes: Any) -> DeliveryRequested:
-    [shown] = examples_of(DeliveryRequested)
-    body = {**shown, "contact_ref": "contact-7", **changes}
-    return DeliveryRequested.model_validate({name: value for name, value in body.items() if value is not None})
+    return sample_of(DeliveryRequested, **{"contact_ref": "contact-7", **changes})
 
 
 def settings(port: int, **changes: Any) -> SmtpSettings:

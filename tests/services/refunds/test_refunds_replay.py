@@ -27,6 +27,7 @@ from services.refunds.service import refunds
 from services.refunds.state import Case, Order, Refund, RefundStatus
 from shared.contracts.refunds import CommandRejected, RefundApproved
 from shared.kernel.partition import home_partition
+from shared.testing.samples import sample_of
 from shared.testing.world import PARTITIONS, World
 
 START = local("03-12 10:00")
@@ -110,10 +111,7 @@ async def test_law_5_whoever_was_away_all_the_time_comes_to_the_same_rows(record
 
 async def test_an_allocation_that_overtook_its_refund_waits_for_it() -> None:
     world = await World(refunds, start=START).start()
-    told = RefundApproved.model_validate(
-        {**RefundApproved.model_config["json_schema_extra"]["examples"][0], "buyer_id": BUYER, "refund_id": "rf-1"},
-        strict=False,
-    )
+    told = sample_of(RefundApproved, buyer_id=BUYER, refund_id="rf-1")
     await world.tell(allocated(told.model_copy(update={"case_id": None, "amount": 2000}), leg("DEBT", 2000)))
     assert (await world.members["refunds"].database.standing()).waiting == 1
     await world.tell(accepted(), gesture())
