@@ -15,7 +15,7 @@ from aiokafka.errors import KafkaError
 from pydantic import ValidationError
 
 from shared.contracts.clock import CLOCK_TOPIC, BusinessTimeAdvanced
-from shared.drivers.observer import FETCH_WAIT_MS, as_record, groupless_consumer, within_patience
+from shared.drivers.observer import as_record, groupless_consumer, within_patience
 from shared.engine.ports import Record, Unavailable
 
 __all__ = ["Advances", "FollowedClock", "SystemClock", "clock_of"]
@@ -24,6 +24,9 @@ log: Any = structlog.get_logger(__name__)
 
 READ_TIMEOUT_S = 10.0
 """Longest wait until every advance that stands on the topic has been read."""
+
+FOLLOW_WAIT_MS = 1_000
+"""Longest time a fetch waits for an advance. Of one partition it is answered as soon as there is one."""
 
 REST_S = 1.0
 """Pause before a follower that failed starts again."""
@@ -145,7 +148,8 @@ class FollowedClock:
 
     async def _follow(self) -> None:
         while True:
-            consumer, asking = groupless_consumer(self._bootstrap), groupless_consumer(self._bootstrap)
+            consumer = groupless_consumer(self._bootstrap, fetch_wait_ms=FOLLOW_WAIT_MS)
+            asking = groupless_consumer(self._bootstrap)
             try:
                 await asking.start()  # a connection of its own: a question would wait behind the fetch in flight
                 await consumer.start()
@@ -153,7 +157,7 @@ class FollowedClock:
                 consumer.seek(_PARTITION, self._next_offset)
                 await self._tell(asking)
                 while True:
-                    for batch in (await consumer.getmany(timeout_ms=FETCH_WAIT_MS)).values():
+                    for batch in (await consumer.getmany(timeout_ms=FOLLOW_WAIT_MS)).values():
                         await self._take([as_record(found) for found in batch])
             except (KafkaError, OSError) as trouble:
                 log.warning("clock.unreadable", reason=type(trouble).__name__)

@@ -5,7 +5,7 @@ from __future__ import annotations
 import asyncio
 import logging
 from collections import defaultdict
-from collections.abc import Iterable, Sequence
+from collections.abc import Iterable, Mapping, Sequence
 
 from aiokafka import AIOKafkaConsumer, AIOKafkaProducer
 from aiokafka import TopicPartition as KafkaPartition
@@ -14,7 +14,7 @@ from aiokafka.errors import KafkaError
 from shared.drivers.observer import groupless_consumer, within_patience
 from shared.engine.ports import Outgoing, TopicPartition, Unavailable
 
-__all__ = ["KafkaLog"]
+__all__ = ["KafkaLog", "Marks"]
 
 log = logging.getLogger(__name__)
 
@@ -27,13 +27,21 @@ BATCH_MAX_BYTES = 512 * 1024
 """Largest batch handed to the broker, in bytes before compression; two messages of the largest size fit."""
 
 
+Marks = Mapping[TopicPartition, range]
+"""The last offsets of partitions that hold no record: the ends of foreign clients' transactions."""
+
+
 class KafkaLog:
     """Appends to topics and asks for their ends. Every method may raise :class:`Unavailable`."""
 
     def __init__(self, bootstrap: str) -> None:
         self._bootstrap = bootstrap
+        self.marks: Marks = {}
+        """Whoever finds them out (the watchdog does) puts them here."""
         self._producer: AIOKafkaProducer | None = None
         self._consumer: AIOKafkaConsumer | None = None
+        self._starting = asyncio.Lock()
+        """Turns publish side by side: they share one producer, also when it is a new one."""
 
     async def start(self) -> None:
         await self._started_producer()
@@ -50,22 +58,27 @@ class KafkaLog:
         by_place: dict[TopicPartition, list[Outgoing]] = defaultdict(list)
         for message in messages:
             by_place[TopicPartition(message.topic, message.partition)].append(message)
+        producer = None
         try:
             async with asyncio.timeout(PUBLISH_TIMEOUT_S):
                 producer = await self._started_producer()
                 sending = (_append(producer, place, queue) for place, queue in by_place.items())
                 await asyncio.gather(*sending)
         except (KafkaError, OSError, TimeoutError) as silence:
-            await self._forget_producer()
+            await self._forget(producer)
             raise Unavailable(f"the broker did not acknowledge ({type(silence).__name__})") from silence
         except BaseException:
-            await self._forget_producer()
+            await self._forget(producer)
             raise
 
     async def ends(self, partitions: Iterable[TopicPartition]) -> dict[TopicPartition, int]:
-        """The next offset of each partition, 0 where it holds no record."""
+        """The offset after the last record of each partition, 0 where it holds none."""
         ends, begins = await self.reach(partitions)
-        return {place: 0 if begins[place] == end else end for place, end in ends.items()}
+        return {place: 0 if begins[place] == end else self._without_marks(place, end) for place, end in ends.items()}
+
+    def _without_marks(self, place: TopicPartition, end: int) -> int:
+        marks = self.marks.get(place)
+        return marks.start if marks is not None and marks.stop == end else end
 
     async def reach(
         self, partitions: Iterable[TopicPartition]
@@ -87,20 +100,21 @@ class KafkaLog:
         )
 
     async def _started_producer(self) -> AIOKafkaProducer:
-        if self._producer is None:
-            producer = AIOKafkaProducer(
-                bootstrap_servers=self._bootstrap,
-                client_id="houfu-engine",
-                acks="all",
-                enable_idempotence=True,
-                compression_type="zstd",
-                max_batch_size=BATCH_MAX_BYTES,
-                linger_ms=0,
-                request_timeout_ms=int(PUBLISH_TIMEOUT_S * 1000),
-            )
-            await _start(producer)
-            self._producer = producer
-        return self._producer
+        async with self._starting:
+            if self._producer is None:
+                producer = AIOKafkaProducer(
+                    bootstrap_servers=self._bootstrap,
+                    client_id="houfu-engine",
+                    acks="all",
+                    enable_idempotence=True,
+                    compression_type="zstd",
+                    max_batch_size=BATCH_MAX_BYTES,
+                    linger_ms=0,
+                    request_timeout_ms=int(PUBLISH_TIMEOUT_S * 1000),
+                )
+                await _start(producer)
+                self._producer = producer
+            return self._producer
 
     async def _started_consumer(self) -> AIOKafkaConsumer:
         if self._consumer is None:
@@ -109,9 +123,10 @@ class KafkaLog:
             self._consumer = consumer
         return self._consumer
 
-    async def _forget_producer(self) -> None:
-        producer, self._producer = self._producer, None
-        if producer is not None:
+    async def _forget(self, producer: AIOKafkaProducer | None) -> None:
+        """This one is in doubt; whoever publishes next begins with a new one, unless somebody has already."""
+        if producer is not None and producer is self._producer:
+            self._producer = None
             log.warning("the producer is in doubt and is replaced")
             await within_patience(_dismiss(producer))
 

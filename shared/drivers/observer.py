@@ -39,7 +39,7 @@ FETCH_WAIT_MS = 100
 RECORDS_MAX = 1_000
 
 
-def groupless_consumer(bootstrap: str) -> AIOKafkaConsumer:
+def groupless_consumer(bootstrap: str, *, fetch_wait_ms: int = FETCH_WAIT_MS) -> AIOKafkaConsumer:
     """A consumer that belongs to no group and is told by hand what to read."""
     return AIOKafkaConsumer(
         bootstrap_servers=bootstrap,
@@ -47,7 +47,7 @@ def groupless_consumer(bootstrap: str) -> AIOKafkaConsumer:
         group_id=None,
         enable_auto_commit=False,
         auto_offset_reset="earliest",
-        fetch_max_wait_ms=FETCH_WAIT_MS,
+        fetch_max_wait_ms=fetch_wait_ms,
         fetch_max_bytes=8 * 1024 * 1024,
         max_poll_records=RECORDS_MAX,
         request_timeout_ms=int(ANSWER_TIMEOUT_S * 1000),

@@ -11,6 +11,7 @@ import logging
 import random
 from collections.abc import Awaitable, Callable, Iterable, Sequence
 from contextlib import suppress
+from dataclasses import dataclass
 from datetime import timedelta
 from time import monotonic
 from typing import Any
@@ -66,8 +67,22 @@ PROGRESS_S = 10.0
 """A look at what is due asks the database several times a second; a process that has not come to the end of one for
 this long is not ready."""
 
-BATCH_WAIT_MS = 10
-FETCH_WAIT_MS = 50
+
+@dataclass(frozen=True, slots=True)
+class Waits:
+    """How long the client waits for records, in ms."""
+
+    batch: int
+    """Between two polls that found nothing, once for the poll and once after it."""
+    fetch: int
+    """What is appended to a partition whose records were just taken waits behind the fetch in flight for the others."""
+
+
+BRISK = Waits(batch=10, fetch=50)
+CALM = Waits(batch=50, fetch=250)
+"""While records come, and once all has been calm for a while: to find nothing costs client and broker most of what a
+process at rest costs at all."""
+
 FETCH_MAX_BYTES = 8 * 1024 * 1024
 
 PARTITION_FETCH_MAX_BYTES = 128 * 1024
@@ -125,8 +140,8 @@ class Subscription(ConsumerRebalanceListener):  # type: ignore[misc]
             batch=True,
             group_id=group,
             max_records=records,
-            batch_timeout_ms=BATCH_WAIT_MS,
-            fetch_max_wait_ms=FETCH_WAIT_MS,
+            batch_timeout_ms=BRISK.batch,
+            fetch_max_wait_ms=BRISK.fetch,
             fetch_max_bytes=FETCH_MAX_BYTES,
             max_partition_fetch_bytes=PARTITION_FETCH_MAX_BYTES,
             auto_offset_reset="earliest",
@@ -238,6 +253,7 @@ class Subscription(ConsumerRebalanceListener):  # type: ignore[misc]
     async def _receive(self, message: KafkaMessage) -> None:
         """Handle one batch. No exception leaves: it ends in a commit, or in a rewind to what is saved."""
         generation = self._generation
+        self._wait_for_records(BRISK)
         async with self._lock:
             try:
                 records = self._next_in_line(message.raw_message, generation)
@@ -349,21 +365,16 @@ class Subscription(ConsumerRebalanceListener):  # type: ignore[misc]
     async def _idle_for_ever(self) -> None:
         looked_at = monotonic()
         while True:
-            await self._pause(CALM_PAUSE_S if monotonic() - self._busy_at > CALM_AFTER_S else IDLE_PAUSE_S)
+            calm = monotonic() - self._busy_at > CALM_AFTER_S
+            self._wait_for_records(CALM if calm else BRISK)
+            await self._pause(CALM_PAUSE_S if calm else IDLE_PAUSE_S)
             busy = self._worker.busy or monotonic() - self._received_at < BUSY_S
             if busy and monotonic() - looked_at < OVERDUE_S:
                 continue
             looked_at = monotonic()
             try:
-                async with self._lock:
-                    await self._settle()
-                    busy = True
-                    while busy and self._expected:
-                        busy = await self._worker.idle()
-                        self._looked_at = monotonic()
-                        if busy:  # a look that found nothing is no turn, and no sign that records are handled
-                            self.ended_at = self._busy_at = self._looked_at
-                        self._trouble = None
+                while await self._look():
+                    pass  # whoever waits for the lock goes first: records, a revocation
                 await self._forget()
             except LineStopped as stopped:
                 await self._stand_still(stopped)
@@ -373,6 +384,24 @@ class Subscription(ConsumerRebalanceListener):  # type: ignore[misc]
             except Exception as defect:
                 log.exception("looking after what is due failed in a way nobody foresaw")
                 await self._rest_from(defect)
+
+    async def _look(self) -> bool:
+        """Let some of what is due come up; False if nothing is left to do."""
+        async with self._lock:
+            await self._settle()
+            if not self._expected:
+                return False
+            busy = await self._worker.idle()
+            self._looked_at = monotonic()
+            if busy:  # a look that found nothing is no turn, and no sign that records are handled
+                self.ended_at = self._busy_at = self._looked_at
+            self._trouble = None
+            return busy
+
+    def _wait_for_records(self, waits: Waits) -> None:
+        """How the client waits from now on. Both libraries read these numbers anew each time."""
+        self._subscriber.batch_timeout_ms = waits.batch
+        self._subscriber.consumer._fetcher._fetch_max_wait_ms = waits.fetch
 
     async def _forget(self) -> None:
         """Now and then, remove what the inbox has kept long enough, at every look as much as one statement should."""

@@ -9,7 +9,8 @@ on with partitions that others have, or that nobody has. So a process that its g
 the broker answers, ends likewise.
 
 A transaction of a foreign client ends in a mark on the log that no client is ever given. It looks unread for ever; so
-before silence is held against the process, the watchdog tries itself whether there is anything to read.
+where a process does not get any further the watchdog tries itself whether there is anything to read. Who asks how far
+time has come on a lane must know it, too: :attr:`Watchdog.marks`.
 """
 
 from __future__ import annotations
@@ -81,8 +82,10 @@ class Watchdog:
         self._loop: asyncio.AbstractEventLoop | None = None
         self._gone = threading.Event()
         self._behind_since: float | None = None
-        self._marks: dict[TopicPartition, int] = {}
-        """Up to where partitions were found to hold nothing to read."""
+        self._reached: Reach = {}
+        """What the last look found."""
+        self.marks: dict[TopicPartition, range] = {}
+        """Offsets at the end of partitions that were found to hold nothing to read."""
         self.lags: dict[str, int] | None = None
         """Records unread on this process's lanes by topic, at the last look; None before the first."""
         self.blind = False
@@ -129,9 +132,10 @@ class Watchdog:
                     return
                 try:
                     reach = await self._reach(stream)
-                    if self.silent_s >= LOOK_EVERY_S:
-                        await self._pass_over_marks(reach)
+                    if standing := self._standing(reach):
+                        await self._pass_over_marks(standing)
                         reach = await self._reach(stream)
+                    self._reached = reach
                 except Unavailable as silence:
                     self.blind, self.trouble = True, str(silence)
                     self._unheard_since = None
@@ -163,7 +167,13 @@ class Watchdog:
         ends, begins = await stream.reach(places)
         positions = self._positions()
         handled = {one: positions.get(one, Position(0, None)).next_offset for one in places}
-        return {one: (max(begins[one], handled[one], self._marks.get(one, 0)), ends[one]) for one in places}
+        marked = {one: marks.stop for one, marks in self.marks.items()}
+        return {one: (max(begins[one], handled[one], marked.get(one, 0)), ends[one]) for one in places}
+
+    def _standing(self, reach: Reach) -> Reach:
+        """The partitions with something unread that have not come any further since the last look."""
+        unread = {one: span for one, span in reach.items() if span[0] < span[1]}
+        return {one: span for one, span in unread.items() if one in self._reached and self._reached[one][0] == span[0]}
 
     def _unread(self, reach: Reach) -> dict[str, int]:
         unread = dict.fromkeys(self._topics, 0)
@@ -171,11 +181,9 @@ class Watchdog:
             unread[place.topic] += max(0, end - handled)
         return unread
 
-    async def _pass_over_marks(self, reach: Reach) -> None:
+    async def _pass_over_marks(self, standing: Reach) -> None:
         """Try to read what looks unread. Where nothing comes up to the end, nothing was unread."""
-        suspected = {KafkaPartition(*one): span for one, span in reach.items() if span[0] < span[1]}
-        if not suspected:
-            return
+        suspected = {KafkaPartition(*one): span for one, span in standing.items()}
         consumer = groupless_consumer(self._bootstrap)
         try:
             async with asyncio.timeout(TRY_TIMEOUT_S):
@@ -184,14 +192,20 @@ class Watchdog:
                 for place, (handled, _) in suspected.items():
                     consumer.seek(place, handled)
                 while suspected and not await consumer.getmany(timeout_ms=FETCH_WAIT_MS):
-                    for place, (_, end) in tuple(suspected.items()):
+                    for place, (handled, end) in tuple(suspected.items()):
                         if await consumer.position(place) >= end:
-                            self._marks[TopicPartition(place.topic, place.partition)] = end
+                            self._note_marks(TopicPartition(place.topic, place.partition), range(handled, end))
                             del suspected[place]
         except (KafkaError, OSError, TimeoutError):
             return  # nobody knows, so it stays unread
         finally:
             await within_patience(consumer.stop())
+
+    def _note_marks(self, place: TopicPartition, marks: range) -> None:
+        """Marks behind marks: what is unread of them begins where the process has come to."""
+        before = self.marks.get(place)
+        begin = before.start if before is not None and before.stop == marks.start else marks.start
+        self.marks[place] = range(begin, marks.stop)
 
     def _exit(self, reason: str) -> None:
         log.critical("%s; the process ends to be started again", reason)

@@ -69,7 +69,7 @@ class _Lane:
     acknowledged: list[int] = field(default_factory=list)
     """Outbox rows the log has acknowledged and the next turn removes."""
     leftover: bool = True
-    """There may be outbox rows nobody has published."""
+    """There may be outbox rows nobody has published, nor is about to."""
     proven: bool = False
     """A turn has ended here since the lane was assigned."""
     suspect: Attempt | None = None
@@ -105,6 +105,8 @@ class Worker:
         self._turn = Turn(service, database, clock, self._intake, sender, breaker, partitions, tracer)
         self._monitor = monitor or Tally()
         self._lanes: dict[int, _Lane] = {}
+        self._strays: set[int] = set()
+        """Lanes of other processes that may hold what a turn of this one left unpublished."""
         self._under_way: dict[asyncio.Task[None], frozenset[int]] = {}
         """Turns that run or wait for their place, with the partitions of their records."""
         self._places = asyncio.Semaphore(TURNS_AT_ONCE)
@@ -128,6 +130,7 @@ class Worker:
             self._lanes[attempt.lane].suspect = attempt
         self.positions.update(positions)
         self._reached.clear()
+        self._strays.clear()  # whoever owns them has been assigned anew, too
         return positions
 
     async def revoke(self, lanes: Iterable[int]) -> None:
@@ -179,6 +182,7 @@ class Worker:
         await self._clock.now()  # the clock has read every advance older than these records
         readings = self._intake.read(self._in_order(records))
         try:
+            await self._publish_leftovers()
             if len(readings) >= MANY and not any(self._is_suspect(one.record) for one in readings):
                 for share in _shares(readings):
                     await self._begin(share)
@@ -252,13 +256,27 @@ class Worker:
         await self.settle()
         if not self._lanes:
             return False
+        published = await self._publish_leftovers()
         now = await self._clock.now()
         lanes = await self._lanes_to_visit(now)
         if not lanes:
-            return False
+            return published
         ends = await self._stream.ends(TopicPartition(topic, lane) for topic in self._service.topics for lane in lanes)
         outcome = await self._time(lanes, now, ends, {}, DUE_KEYS_MAX)
         return bool(outcome.report.came_up or outcome.outgoing)
+
+    async def _publish_leftovers(self) -> bool:
+        """Publish what is left over before anything is added: an outbox that the log does not take must not grow."""
+        if not self._lanes_left_behind():
+            return False
+        await self.settle()
+        if not (lanes := self._lanes_left_behind()):
+            return False
+        outcome = await self._time(lanes, await self._clock.now(), {}, {}, keys=0)
+        return bool(outcome.outgoing)
+
+    def _lanes_left_behind(self) -> list[int]:
+        return sorted(self._strays | {lane for lane, state in self._lanes.items() if state.leftover})
 
     async def forget(self, older_than: timedelta) -> int:
         """Remove inbox rows older than that, a bounded number at a time; returns how many went.
@@ -278,8 +296,8 @@ class Worker:
             patience = dict.fromkeys(self._lanes, now - ROW_PATIENCE)
             keys = await transaction.due(horizons, patience, DUE_KEYS_MAX)
         due = {home_partition(key, self._partitions) for key in keys}
-        unsettled = {lane for lane, state in self._lanes.items() if state.leftover or state.acknowledged}
-        return sorted((due & self._lanes.keys()) | unsettled)
+        untidy = {lane for lane, state in self._lanes.items() if state.acknowledged}
+        return sorted((due & self._lanes.keys()) | untidy)
 
     async def _records(self, readings: Sequence[Reading], condemned: Condemned) -> None:
         lanes = {one.record.partition for one in readings}
@@ -289,10 +307,10 @@ class Worker:
             return await self._turn.of_records(readings, self._take_acknowledged(lanes), condemned, careful=careful)
 
         if len(readings) == 1:
-            outcome = await self._find_culprits(take, condemned)
+            outcome = await self._find_culprits(take, lanes, condemned)
         else:
             try:
-                outcome = await self._guarded(take, condemned)
+                outcome = await self._guarded(take, lanes, condemned)
             except DataRefused:
                 middle = len(readings) // 2
                 await self._records(readings[:middle], condemned)
@@ -308,16 +326,18 @@ class Worker:
             return await self._turn.of_time(lanes, now, ends, acknowledged, condemned, careful=careful, keys_max=keys)
 
         if keys == 1:
-            outcome = await self._find_culprits(take, condemned)
+            outcome = await self._find_culprits(take, lanes, condemned)
         else:
             try:
-                outcome = await self._guarded(take, condemned)
+                outcome = await self._guarded(take, lanes, condemned)
             except DataRefused:
                 return await self._time(lanes, now, ends, condemned, 1)
         await self._publish(outcome)
         return outcome
 
-    async def _guarded(self, take: Take, condemned: Condemned, *, careful: bool = False) -> Outcome:
+    async def _guarded(
+        self, take: Take, lanes: Iterable[int], condemned: Condemned, *, careful: bool = False
+    ) -> Outcome:
         """Take a turn and tell how it ended; if the breaker trips, stop the line instead."""
         began = perf_counter()
         try:
@@ -328,24 +348,23 @@ class Worker:
             await self._database.stop_line(self._breaker.stopped(str(tripped), await self._clock.now()))
             raise LineStopped(str(tripped)) from tripped
         except Exception as failure:
+            self._leave_behind(lanes)  # it may have been committed, and only the answer been lost
             self._monitor.turn_undone(_why(failure))
             raise
         outcome.report.seconds = perf_counter() - began
         self.positions.update(outcome.positions)
-        for lane in outcome.lanes:
-            state = self._state(lane)
-            state.acknowledged, state.leftover = [], bool(outcome.outgoing)
+        self._remember(outcome.lanes, {})
         self._tell(outcome.report, outcome.lanes)
         return outcome
 
-    async def _find_culprits(self, take: Take, condemned: Condemned) -> Outcome:
+    async def _find_culprits(self, take: Take, lanes: Iterable[int], condemned: Condemned) -> Outcome:
         """Take a small turn; each message whose data the database refuses is condemned and the turn taken again."""
         known = dict(condemned)
         while True:
             with suppress(DataRefused):
-                return await self._guarded(take, known)
+                return await self._guarded(take, lanes, known)
             try:
-                return await self._guarded(take, known, careful=True)
+                return await self._guarded(take, lanes, known, careful=True)
             except Culprit as culprit:
                 if culprit.message_id in known:
                     raise
@@ -356,13 +375,13 @@ class Worker:
             began = perf_counter()
             try:
                 await self._stream.publish(outcome.outgoing)
-            except Unavailable:
-                self._monitor.publishing_failed()
+            except BaseException as failure:
+                self._leave_behind(outcome.lanes)
+                if isinstance(failure, Unavailable):
+                    self._monitor.publishing_failed()
                 raise
             self._monitor.published(len(outcome.outgoing), perf_counter() - began)
-        for lane in outcome.lanes:
-            state = self._state(lane)
-            state.acknowledged, state.leftover = outcome.seqs.get(lane, []), False
+        self._remember(outcome.lanes, outcome.seqs)
         await self._tidy_up_elsewhere(outcome)
 
     async def _tidy_up_elsewhere(self, outcome: Outcome) -> None:
@@ -387,6 +406,22 @@ class Worker:
 
     def _take_acknowledged(self, lanes: Iterable[int]) -> list[int]:
         return [seq for lane in lanes if lane in self._lanes for seq in self._lanes[lane].acknowledged]
+
+    def _leave_behind(self, lanes: Iterable[int]) -> None:
+        """Nobody will publish what stands in the outbox of these lanes, unless it is looked after."""
+        for lane in lanes:
+            if lane in self._lanes:
+                self._lanes[lane].leftover = True
+            else:
+                self._strays.add(lane)
+
+    def _remember(self, lanes: Iterable[int], acknowledged: Mapping[int, list[int]]) -> None:
+        """Nothing of these lanes is left over; these outbox rows are to be removed."""
+        for lane in lanes:
+            self._strays.discard(lane)
+            if lane in self._lanes:
+                state = self._lanes[lane]
+                state.acknowledged, state.leftover = acknowledged.get(lane, []), False
 
     def _state(self, lane: int) -> _Lane:
         return self._lanes.get(lane) or _Lane()

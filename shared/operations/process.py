@@ -63,6 +63,9 @@ __all__ = ["application"]
 
 log: Any = structlog.get_logger(__name__)
 
+JOIN_TIMEOUT_S = 60.0
+"""Longest time until the group has given a new process its partitions: a rebalance takes 20 s at most."""
+
 Resources = Callable[[], Iterable[object]]
 
 
@@ -194,16 +197,27 @@ async def _subscribed(
         stall_s=settings.stall_s,
         stop_s=settings.stop_s,
     )
+    stream.marks = watchdog.marks
     stack.callback(watchdog.stop)
     stack.push_async_callback(subscription.stop)
     stack.push_async_callback(broker.stop)
-    await broker.start()
+    await _join(broker)
     subscription.start()
     watchdog.start()
     _stop_in_time(watchdog)
     _spare_the_collector()
     log.info("service.started", topics=service.topics)
     return Process(service.name, subscription, watchdog)
+
+
+async def _join(broker: KafkaBroker) -> None:
+    """Join the group; the library would wait without end for a coordinator that does not answer, deaf to a stop."""
+    try:
+        async with asyncio.timeout(JOIN_TIMEOUT_S):
+            await broker.start()
+    except TimeoutError:
+        reason = f"the group took no new member in {JOIN_TIMEOUT_S:.0f} s"
+        raise Unavailable(f"HOUFU_KAFKA_BOOTSTRAP: {reason}") from None
 
 
 async def _checked_topics(service: Service, settings: ServiceSettings) -> int:

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from contextlib import suppress
 from datetime import UTC, datetime, timedelta
 
 import pytest
@@ -15,6 +16,8 @@ from tests.engine.till import OpenAccount, ParcelSent, Reminded, SendParcel, til
 
 NOON = datetime(2027, 3, 1, 4, tzinfo=UTC)
 BUYERS = [f"b{n}" for n in range(6)]
+
+SILENCE = Unavailable("just now")
 
 
 class Killed(BaseException):
@@ -169,8 +172,9 @@ async def test_an_unreadable_record_without_an_id_is_known_by_its_place_when_it_
     assert [reason for _, reason in await dead(world)] == ["SPEC_VERSION"]
 
 
-async def test_what_a_record_in_anothers_partition_says_stays_in_nobodys_outbox(world: World) -> None:
-    """One process reads the record, another owns the lane of its key."""
+@pytest.mark.parametrize("failures", [0, 1])
+async def test_what_a_record_in_anothers_partition_says_stays_in_nobodys_outbox(world: World, failures: int) -> None:
+    """One process reads the record, another owns the lane of its key; the log may refuse what it says at first."""
     member = world.members["till"]
     readers = [member.worker, member._new_worker()]
     for reader, lanes in zip(readers, ([0], [1, 2]), strict=True):
@@ -181,9 +185,41 @@ async def test_what_a_record_in_anothers_partition_says_stays_in_nobodys_outbox(
     lane = home_partition(stray, PARTITIONS)
     [*_, record] = await world.log.read("till.commands", lane, 0, 1_000)
     world.log.append("till.commands", 0, record.key, record.value, list(record.headers))
-    await readers[0].handle((await world.log.read("till.commands", 0, 0, 1_000))[-1:])
+    for reader in readers:
+        await reader.idle()
+    world.log.faults.fail_next(Point.PUBLISH, *[SILENCE] * failures)
+    with suppress(Unavailable):
+        await readers[0].handle((await world.log.read("till.commands", 0, 0, 1_000))[-1:])
     for reader in readers:
         await reader.idle()
     assert (await member.database.standing()).outbox_rows == 0
     told = [one.envelope.causation_id for one in await world.told("till.events")]
     assert told.count(written) == 1
+
+
+async def test_what_a_deadline_says_is_published_though_nobody_heard_that_it_was_committed(world: World) -> None:
+    """No record will be read again, and nothing is due any more: the lane itself must be remembered."""
+    member = world.members["till"]
+    await world.tell(sending("b0", "reminding"))
+    world.clock.advance(await world.clock.now() + timedelta(hours=1))
+    looking, taking_the_turn = None, SILENCE
+    member.database.faults.fail_next(Point.COMMITTED, looking, taking_the_turn)
+    await world.settle()
+    assert [one.buyer_id for one in await world.events(Reminded)] == ["b0"]
+    assert (await member.database.standing()).outbox_rows == 0
+
+
+async def test_an_outbox_the_log_does_not_take_does_not_grow(world: World) -> None:
+    """What is left over is published before anything is added to it, by records or by time."""
+    member = world.members["till"]
+    for buyer in BUYERS:
+        await world.publish(sending(buyer, "reminding"))
+    world.log.faults.fail_next(Point.PUBLISH, *[SILENCE] * 20)
+    member._records = 1
+    for _ in range(10):
+        await member.step()
+    with suppress(Unavailable):
+        await member.worker.idle()
+    assert (await member.database.standing()).outbox_rows == 1
+    await world.settle()
+    assert sorted(one.buyer_id for one in await world.events(ParcelSent)) == BUYERS

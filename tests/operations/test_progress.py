@@ -5,6 +5,7 @@ from __future__ import annotations
 import asyncio
 from collections.abc import AsyncIterator, Callable, Iterable
 from datetime import UTC, datetime, timedelta
+from types import SimpleNamespace
 from typing import Any
 
 import pytest
@@ -16,7 +17,7 @@ from shared.drivers import subscription as subscriptions
 from shared.drivers.clock import SystemClock
 from shared.drivers.faults import Faults, Point
 from shared.drivers.kafka import KafkaLog
-from shared.drivers.subscription import PROGRESS_S, Subscription
+from shared.drivers.subscription import HEARD_EVERY_S, PROGRESS_S, Subscription
 from shared.drivers.watchdog import LATE_S, Watchdog
 from shared.engine.ports import Line, TopicPartition, Unavailable
 from shared.operations import metrics
@@ -56,6 +57,9 @@ class EmptyTopics(KafkaLog):
 
 class SilentConsumer:
     """A consumer that lets itself be sought and delivers nothing, as one that is stuck."""
+
+    def __init__(self) -> None:
+        self._fetcher = SimpleNamespace(_fetch_max_wait_ms=0)
 
     def seek(self, place: KafkaPartition, offset: int) -> None:
         """It does not matter where."""
@@ -118,6 +122,24 @@ async def process(monkeypatch: pytest.MonkeyPatch) -> AsyncIterator[Subscribed]:
     yield found
     found.faults.hangs = False
     await found.subscription.stop()
+
+
+async def test_a_process_with_more_due_than_it_can_handle_stays_a_member_and_gives_its_lanes_up_when_told(
+    process: Subscribed, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    async def handle_some() -> bool:
+        process.passing.now += 1
+        await asyncio.sleep(0)
+        return True
+
+    await process.assigned()
+    monkeypatch.setattr(process.subscription._worker, "idle", handle_some)
+    async with asyncio.timeout(LOOKED_WITHIN_S):
+        while process.passing.now < 1100:
+            await asyncio.sleep(0)
+        assert process.subscription.unheard_s < 2 * HEARD_EVERY_S
+        await process.subscription.on_partitions_revoked([])
+    assert process.subscription.lanes == []
 
 
 async def test_a_process_without_lanes_is_not_ready_and_one_that_has_them_is(process: Subscribed) -> None:

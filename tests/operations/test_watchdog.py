@@ -5,6 +5,7 @@ from __future__ import annotations
 import asyncio
 import threading
 from collections.abc import AsyncIterator, Callable
+from time import monotonic
 from typing import Any
 from uuid import uuid4
 
@@ -13,6 +14,7 @@ from aiokafka import AIOKafkaProducer
 from aiokafka.admin import AIOKafkaAdminClient, NewTopic
 
 from shared.drivers import watchdog as watchdogs
+from shared.drivers.kafka import KafkaLog
 from shared.drivers.observer import groupless_consumer, within_patience
 from shared.drivers.watchdog import Watchdog
 from shared.engine.ports import Position, TopicPartition
@@ -35,7 +37,7 @@ class Harmless(Watchdog):
 class Watched:
     """A topic with one partition, and a process that handles it up to a position and then ends no turn."""
 
-    def __init__(self, bootstrap: str, topic: str) -> None:
+    def __init__(self, bootstrap: str, topic: str, ended_at: Callable[[], float] = lambda: 0.0) -> None:
         self.bootstrap = bootstrap
         self.place = TopicPartition(topic, 0)
         self.handled = 0
@@ -45,7 +47,7 @@ class Watched:
             [topic],
             lanes=lambda: [0],
             positions=lambda: {self.place: Position(self.handled, None)},
-            ended_at=lambda: 0.0,
+            ended_at=ended_at,
             stall_s=1.0,
             stop_s=15,
             unheard_s=lambda: self.unheard_s,
@@ -98,6 +100,25 @@ async def test_the_mark_at_the_end_of_a_foreign_clients_transaction_is_nothing_u
     await watched.write(in_transaction=False)
     await watched.eventually(lambda dog: dog.exited.is_set())
     assert watched.dog.lag == 1
+
+
+async def test_time_goes_on_behind_the_marks_of_foreign_clients_also_in_a_process_that_is_busy_elsewhere(
+    watched: Watched,
+) -> None:
+    """A lane's time stands still at what is unread, and a mark is not; other lanes' turns are no reason not to look."""
+    busy = Watched(watched.bootstrap, watched.place.topic, ended_at=monotonic)
+    log = KafkaLog(watched.bootstrap)
+    log.marks = busy.dog.marks
+    busy.dog.start()
+    for transactions in (1, 2):
+        await busy.write(in_transaction=True)
+        busy.handled = 2 * transactions - 1
+        await busy.eventually(lambda dog: len(dog.marks.get(busy.place, ())) > 0 and dog.lag == 0)
+        assert await log.ends([busy.place]) == {busy.place: busy.handled}
+    await busy.write(in_transaction=False)
+    assert await log.ends([busy.place]) == {busy.place: 5}
+    busy.dog.stop()
+    await log.stop()
 
 
 async def test_a_process_that_was_late_and_caught_up_is_watched_on(watched: Watched) -> None:

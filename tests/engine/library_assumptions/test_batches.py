@@ -6,9 +6,11 @@ from typing import Any
 
 import pytest
 from aiokafka import TopicPartition
+from aiokafka.consumer import fetcher
 from faststream import AckPolicy
 from faststream.kafka import KafkaMessage
 
+from shared.drivers.subscription import BRISK, CALM
 from tests.engine.library_assumptions.probe import LANES, Desk, Probe, bare, subscribed
 from tests.patience import eventually
 
@@ -100,3 +102,20 @@ async def test_our_decoder_hands_on_bodies_of_any_kind(probe: Probe) -> None:
         await eventually(lambda: len(desk.handled) == 3)
     assert [one.value for one in desk.handled] == [b"{}", b'{"a": ', b"\xff"]
     assert len(desk.handed[0]) == 3
+
+
+async def test_how_long_the_client_waits_is_read_anew_each_time(probe: Probe, monkeypatch: pytest.MonkeyPatch) -> None:
+    """aiokafka 0.14 knows one time for all fetches of a consumer; at rest ours are few, and brisk once records come."""
+    asked: list[int] = []
+    request = fetcher.FetchRequest
+
+    def overhear(wait_ms: int, *others: Any, **more: Any) -> Any:
+        asked.append(wait_ms)
+        return request(wait_ms, *others, **more)
+
+    monkeypatch.setattr(fetcher, "FetchRequest", overhear)
+    async with subscribed(probe, Desk()) as (subscription, _):
+        await eventually(lambda: asked and asked[-1] == CALM.fetch)
+        assert subscription._subscriber.batch_timeout_ms == CALM.batch
+        await probe.write(b"{}")
+        await eventually(lambda: asked[-1] == BRISK.fetch)
