@@ -26,10 +26,13 @@ demo: $(INSTALLED) ## watch pay-later orders travel through a real Kafka and a r
 	@$(BIN)/houfu demo
 
 test: $(INSTALLED) ## run every test
-	@$(BIN)/python -m pytest -n 2 --dist loadfile --no-loadscope-reorder
+	@$(BIN)/python -m pytest $(SIDE_BY_SIDE)
+
+# Two processes, each taking whole modules in the order they were collected.
+SIDE_BY_SIDE := -n 2 --dist loadfile --no-loadscope-reorder
 
 chaos: $(INSTALLED) ## try the laws for long: a hundred kills, fifty broker kills, ten minutes of load (about an hour)
-	@$(BIN)/python -m pytest tests/laws --chaos --durations=0
+	@$(BIN)/python -m pytest tests/laws --chaos --durations=0 $(SIDE_BY_SIDE)
 
 bench: $(INSTALLED) ## measure against others who do the same work (build/bench.json; about a quarter of an hour)
 	@$(BIN)/python -m benchmarks
