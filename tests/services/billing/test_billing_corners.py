@@ -28,7 +28,7 @@ from billing_stories import (
     waive,
 )
 
-from services.billing.deadlines import Collect, DueSoon
+from services.billing.deadlines import Collect, DueSoon, Step
 from services.billing.rules.late_fees import cap, standing
 from services.billing.rules.schedule import CurrencyDiffers
 from services.billing.state import Bill, Book, Plan
@@ -58,6 +58,12 @@ def on_a_statement(**autopay: object) -> Story:
     story = Story.of_a_buyer(**autopay)
     story = story.then(monthly("o-1", 3333, 1, at="02-10 10:00"), at="02-10 10:00")
     return story.then(monthly("o-2", 5000, 1, at="02-11 10:00"), at="02-11 10:00").until("03-01 00:00")
+
+
+def fined_once() -> Story:
+    """12000, one late fee of 600, on 03-23."""
+    story = after_accepting(12000, enabled=False).then(notice("03-16 09:01"), at="03-16 09:01")
+    return story.until("03-23 00:00")
 
 
 def stages(story: Story) -> list[str]:
@@ -131,6 +137,17 @@ def test_b_x_1_an_appeal_that_comes_before_its_plan_waits_for_it() -> None:
     assert story.then(appealed(5000), at="03-12 09:00").code == "UNKNOWN_ORDER"
     about_the_score = appealed(None, subject="SCORE", order_id=None, merchant_id=None, currency=None)
     assert story.then(about_the_score, at="03-12 09:00").code is None
+
+
+def test_a_ruling_on_a_late_fee_and_its_order_makes_the_order_payable_again() -> None:
+    """B-F7, B-H2, B-H3: paused 4 days past due, it goes on from there; the fee is gone."""
+    about = {"appeal_id": "ap-9", "subject": "LATE_FEE", "bill_id": "b:o-1", "fee_id": "b:o-1:f1"}
+    story = fined_once().then(appealed(12000, **about), at="03-23 10:00")
+    story = story.then(ruled("BUYER", **about), at="03-25 10:00")
+    assert story.names[-2:] == ["BillResumed", "FeeReversed"]
+    assert [one.due_on for one in story.row(Bill, "b:o-1").lines] == [date(2027, 3, 21)]
+    assert (story.armed(Collect), story.armed(Step)) == ([local("03-27 14:00")], [local("03-31 00:00")])
+    assert stages(story.until("03-31 00:00"))[-1] == "SUSPENDED"
 
 
 # -- extensions --------------------------------------------------------------------------------------------------------
@@ -258,12 +275,6 @@ def test_b_d_3_a_repayment_of_an_order_covers_of_a_bill_what_it_pays_on_it() -> 
     story = story.then(monthly("o-2", 2000, 1, at="01-13 10:00"), at="01-13 10:00").until("02-01 00:00")
     story = story.then(repay("p", 6000, order_id="o-1"), at="03-03 10:00").until("03-04 00:00")
     assert stages(story) == ["REMINDER"]
-
-
-def fined_once() -> Story:
-    """12000, one late fee of 600, on 03-23."""
-    story = after_accepting(12000, enabled=False).then(notice("03-16 09:01"), at="03-16 09:01")
-    return story.until("03-23 00:00")
 
 
 def test_b_f_6_paying_the_order_promptly_takes_the_fee_back_too() -> None:
