@@ -68,13 +68,17 @@ def next_version(bill: Bill) -> int:
 
 
 def redated(bill: Bill, plans: Plans) -> Bill:
-    """The bill with the due date of its earliest line that has a due part; only days ahead are steps of a new one."""
+    """The bill with the due date of its earliest line that has a due part.
+
+    Of a new due date only days ahead are steps; of one it has had before, those taken are not repeated (B-D1, B-H3).
+    """
     due: Iterable[Line] = (line for line, part in lines_of(bill, plans) if part.due_part)
     first = min(due, key=lambda line: line.due_on, default=None)
     if first is None or (first.due_on, first.due_version) == (bill.due_on, bill.due_version):
         return bill
-    last_step = bill.last_step if first.due_version == bill.due_version else 0
-    return replace(bill, due_on=first.due_on, due_version=first.due_version, last_step=last_step)
+    if first.due_version != bill.due_version:
+        bill = replace(bill, lines=tuple(_left(line, bill) for line in bill.lines), last_step=first.last_step)
+    return replace(bill, due_on=first.due_on, due_version=first.due_version)
 
 
 def cured(before: Bill, plans_before: Plans, after: Bill, plans_after: Plans, today: date) -> Bill:
@@ -93,6 +97,11 @@ def cured(before: Bill, plans_before: Plans, after: Bill, plans_after: Plans, to
     return after
 
 
+def _left(line: Line, bill: Bill) -> Line:
+    """The line as the bill turns to another due date: if it was due by the line's, the line keeps the steps taken."""
+    return replace(line, last_step=bill.last_step) if line.due_version == bill.due_version else line
+
+
 def _followed(line: Line, part: Instalment | None, today: date, version: int) -> Line:
     wholly_paused = part is not None and 0 < part.paused == part.outstanding
     if wholly_paused and line.paused_dpd is None:
@@ -105,4 +114,4 @@ def _followed(line: Line, part: Instalment | None, today: date, version: int) ->
     if line.paused_dpd:
         return replace(running, due_on=today - timedelta(days=line.paused_dpd))
     due_on = max(line.due_on, today + timedelta(days=NOTICE_DAYS))
-    return running if due_on == line.due_on else replace(running, due_on=due_on, due_version=version)
+    return running if due_on == line.due_on else replace(running, due_on=due_on, due_version=version, last_step=0)

@@ -42,6 +42,7 @@ from shared.contracts.billing import (
     CollectionFailed,
     CollectionRequested,
     DelinquencyChanged,
+    LateFeeAssessed,
     OverpaymentDetected,
     RepaymentAllocated,
     RepaymentReversed,
@@ -106,6 +107,25 @@ def test_deadlines_of_a_later_date_go_when_an_earlier_line_runs_again() -> None:
     assert (story.armed(DueSoon), story.armed(Collect)) == ([], [local("04-07 14:00")])
     later = story.until("04-09 23:00").events(BillDueSoon)[len(story.events(BillDueSoon)) :]
     assert later == []
+
+
+def test_a_line_that_runs_again_repeats_no_step_though_its_bill_had_another_date_meanwhile() -> None:
+    """B-H3, B-D1, B-F2: o-1 is 4 days late again and fined already; o-2 was due on 04-05 meanwhile, and is paid."""
+    story = Story.of_a_buyer(enabled=False).then(monthly("o-1", 12000, 1, at="02-01 10:00"), at="02-01 10:00")
+    story = story.then(monthly("o-2", 5000, 1, at="02-02 10:00"), at="02-02 10:00")
+    story = story.then(opened("case-1", share=12000), at="02-10 10:00").until("03-03 10:00")
+    story = story.then(opened("case-2", share=5000, order_id="o-2"), at="03-20 10:00")
+    story = story.then(notice("03-28 09:01", STATEMENT), at="03-28 09:01")
+    story = story.then(closed("case-2", order_id="o-2"), at="04-02 08:00").until("04-04 00:00")
+    story = story.then(opened("case-3", share=12000), at="04-04 10:00")
+    assert (story.row(Bill, STATEMENT).due_version, story.row(Bill, STATEMENT).last_step) == (2, 0)
+    story = story.then(repay("p", 5000, order_id="o-2"), at="04-05 10:00")
+    story = story.then(report("p", "SUCCEEDED", 5000, "04-05 10:01"), at="04-05 10:01").until("04-24 00:00")
+    bill = story.row(Bill, STATEMENT)
+    assert (bill.due_on, bill.due_version, bill.last_step) == (date(2027, 4, 20), 1, 4)
+    story = story.until("05-01 00:00")
+    assert [(one.dpd, one.amount) for one in story.events(LateFeeAssessed)] == [(4, 600), (11, 600)]
+    assert stages(story) == ["REMINDER", "RESTRICTED", "SUSPENDED"]
 
 
 def test_b_d_2_a_refund_of_the_paused_line_that_was_late_cures() -> None:

@@ -215,6 +215,20 @@ def no_late_fee_without_a_reminder(life: Life, step: Step) -> None:
                 assert proven < sum(amount for _, amount in late)
 
 
+def no_step_of_a_due_date_is_taken_twice(life: Life, step: Step) -> None:
+    """B-D1, B-F2, B-H3: however often a bill turns to another due date and back, each day of the ladder comes once."""
+    if isinstance(step.message, Ageing) and step.rows:
+        assert sum(_taken(one) == _taken(step) for one in life.steps) == 1
+
+
+def _taken(step: Step) -> tuple[str, int, int] | None:
+    """The bill, its due date's number and the day, where a deadline was a step that was taken."""
+    if not isinstance(step.message, Ageing) or not step.rows:
+        return None
+    bill = step.before.row(Bill, step.message.bill_id)
+    return bill.bill_id, bill.due_version, step.message.day
+
+
 def _rated(terms: LateFeeTerms, base: int, dpd: int) -> int:
     """B-F1, B-F2: the fee of the tier, or of the days since the last fee day."""
     if terms.scheme == "FLAT_TIER":
@@ -305,6 +319,7 @@ ALWAYS = (
     a_refund_is_taken_whole_and_once,
     a_simulation_says_what_the_refund_does,
     no_late_fee_without_a_reminder,
+    no_step_of_a_due_date_is_taken_twice,
     a_collection_asks_for_what_is_due,
     money_that_came_in_time_was_not_late,
     a_refund_of_a_case_lowers_its_pause,
@@ -552,8 +567,8 @@ def tried_on(lives: int) -> settings:
 
 
 def test_whatever_happens_in_a_life_the_books_are_right_after_every_step(pytestconfig: pytest.Config) -> None:
-    """I-1, I-2, I-4, I-6, I-7, I-8, I-10, H-2, H-3, B-A3, B-C1, B-C2, B-D2, B-D3, B-F1, B-F2, B-F3, B-F5, B-F6, B-H1,
-    B-H3, B-R4, B-X2, B-X3: all the properties above.
+    """I-1, I-2, I-4, I-6, I-7, I-8, I-10, H-2, H-3, B-A3, B-C1, B-C2, B-D1, B-D2, B-D3, B-F1, B-F2, B-F3, B-F5, B-F6,
+    B-H1, B-H3, B-R4, B-X2, B-X3: all the properties above.
     """
 
     @tried_on(pytestconfig.getoption("lives"))
