@@ -42,6 +42,7 @@ from shared.contracts.billing import (
     CollectionFailed,
     CollectionRequested,
     DelinquencyChanged,
+    FeeReversed,
     LateFeeAssessed,
     OverpaymentDetected,
     RepaymentAllocated,
@@ -250,6 +251,47 @@ def test_b_c_3_a_decline_of_what_is_written_off_is_not_paused() -> None:
     story = story.then(repay("p", 12000), at="03-20 03:00")
     story = story.then(report("p", "DECLINED", 12000, "03-20 04:00"), at="03-20 04:00")
     assert [one.stop_reason for one in story.events(CollectionFailed)] == ["EXHAUSTED"]
+
+
+def half_asked_in_time() -> Story:
+    """Half of 12000 is asked for a day before it is due; nothing is heard, a late fee falls on 03-23."""
+    story = after_accepting(12000, enabled=False).then(notice("03-16 09:01"), at="03-16 09:01")
+    return story.then(repay("p", 6000), at="03-18 10:00").until("03-23 00:00")
+
+
+def paid_at_last(story: Story, asked_at: str) -> BillPaid:
+    """What is told of the bill when the other half is paid."""
+    story = story.then(repay("q", 6000), at=asked_at)
+    return story.then(report("q", "SUCCEEDED", 6000, asked_at), at=asked_at).events(BillPaid)[-1]
+
+
+def test_b_d_3_half_that_came_in_time_does_not_make_punctual_what_was_written_off() -> None:
+    """Section 2: what is written off has no due part and ages no more; the last step taken was that of day 4."""
+    story = half_asked_in_time().then(charge_off(), at="03-26 10:00")
+    story = story.then(report("p", "SUCCEEDED", 6000, "03-27 10:00"), at="03-27 10:00")
+    assert paid_at_last(story, "07-26 10:00").max_dpd == 4
+
+
+@pytest.mark.parametrize(("share", "max_dpd"), [(12000, 6), (6000, 18)])
+def test_b_d_3_half_that_came_in_time_does_not_make_punctual_what_was_late_when_it_was_paused(
+    share: int, max_dpd: int
+) -> None:
+    """B-H3: five days late when it was paused; all of it goes on from there, half of it keeps its date."""
+    story = half_asked_in_time().then(opened(share=share), at="03-24 10:00")
+    story = story.then(report("p", "SUCCEEDED", 6000, "03-25 10:00"), at="03-25 10:00")
+    assert story.events(FeeReversed) == []
+    story = story.then(closed(), at="04-05 10:00")
+    assert paid_at_last(story.then(waive(), at="04-05 11:00"), "04-06 10:00").max_dpd == max_dpd
+
+
+def test_b_d_3_half_that_came_in_time_was_punctual_where_the_rest_was_paused_before_it_was_due() -> None:
+    story = after_accepting(12000, enabled=False).then(notice("03-16 09:01"), at="03-16 09:01")
+    story = story.then(opened(share=6000), at="03-17 10:00").then(repay("p", 6000), at="03-18 10:00")
+    story = story.until("03-28 00:00")
+    assert (story.row(Bill, "b:o-1").max_dpd, len(story.events(LateFeeAssessed))) == (4, 1)
+    story = story.then(report("p", "SUCCEEDED", 6000, "03-28 10:00"), at="03-28 10:00")
+    assert [one.cause for one in story.events(FeeReversed)] == ["LATE_SUCCESS"]
+    assert story.row(Bill, "b:o-1").max_dpd == 0
 
 
 # -- reversals ---------------------------------------------------------------------------------------------------------

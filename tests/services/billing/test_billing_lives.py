@@ -272,15 +272,29 @@ def money_that_came_in_time_was_not_late(life: Life, step: Step) -> None:
             repayment = life.rows[Repayment][event.repayment_id]
             for bill_id in {part.bill_id for part in event.allocations}:
                 known, bill = step.before.row(Bill, bill_id), life.bills[bill_id]
-                late = any(part.due_part for line, part in life.lines_of(bill) if line.due_on < life.today)
+                late = _is_late(life, bill)
                 paid_before = any(fee.paid for fee in known.late_fees)  # that may be all that was left to pay
                 if event.paid_on <= known.due_on and not late and not paid_before:
                     assert bill.max_dpd == 0 or not known.last_step
                     assert not any(fee.revocable and _day(fee) > event.paid_on for fee in bill.late_fees)
+                assert bill.max_dpd >= known.max_dpd or not late
                 assert not any(fee.unpaid for fee in bill.late_fees if fee.fee_id in repayment.waive_fee_ids)
         if isinstance(event, FeeReversed) and event.cause == "LATE_SUCCESS":
-            lines = life.lines_of(life.bills[event.bill_id])
-            assert not any(part.due_part for line, part in lines if line.due_on < life.today)
+            assert not _is_late(life, life.bills[event.bill_id])
+
+
+def _is_late(life: Life, bill: Bill) -> bool:
+    """Whether something unpaid is past due, or was when it was paused or written off."""
+    paused_on = {
+        (order_id, share.seq): pause.opened_on  # the last one's
+        for order_id in bill.order_ids
+        for pause in life.plans[order_id].pauses
+        for share in pause.shares
+    }
+    running = any(
+        (part.due_part or part.charged_off) and line.due_on < life.today for line, part in life.lines_of(bill)
+    )
+    return running or any(line.due_on < paused_on.get(line.place, line.due_on) for line in bill.lines)
 
 
 def _day(fee: LateFee) -> date:
