@@ -84,12 +84,12 @@ def redated(bill: Bill, plans: Plans) -> Bill:
 def cured(before: Bill, plans_before: Plans, after: Bill, plans_after: Plans, today: date) -> Bill:
     """``after`` without a stage, if what was past due of it was paid, refunded or given more time (B-D2).
 
-    A bill whose past-due part is paused keeps its stage until that part is gone for good; so does one written off.
+    A bill whose past-due part is paused keeps its stage while that part stays both; so does one written off.
     """
     frozen = {line.place for line in before.lines if line.paused_dpd}
-    left = {line.place for line, part in lines_of(after, plans_after) if part.outstanding}
+    still_frozen = frozen & {line.place for line in after.lines if line.paused_dpd}
     was_late = frozen or past_due(before, plans_before, today)
-    gone = was_late and not frozen & left and not past_due(after, plans_after, today)
+    gone = was_late and not still_frozen and not past_due(after, plans_after, today)
     if after.stage not in ("NONE", "CHARGED_OFF") and gone:
         return replace(after, stage="NONE")
     if after.stage != "NONE" and not unpaid(after, plans_after):

@@ -187,6 +187,26 @@ def test_b_e_lines_that_are_due_on_different_days_keep_different_numbers() -> No
     assert story.until("04-09 14:00").events(CollectionRequested)[-1].repayment_id == f"a:{STATEMENT}:4:0"
 
 
+def test_b_d_2_an_extension_cures_what_was_late_before_it_was_paused_too() -> None:
+    """B-E, B-H3: both lines are given more time; o-2, paused two days past due, is so no more."""
+    story = on_a_statement(enabled=False).until("04-01 00:00")
+    story = story.then(opened("case-2", share=5000, order_id="o-2"), at="04-02 10:00")
+    story = story.then(extend(7, bill_id=STATEMENT), at="04-03 10:00")
+    assert story.names[-2:] == ["ExtensionDecided", "DelinquencyChanged"]
+    assert (stages(story), story.row(Book, BUYER).stage) == (["REMINDER", "NONE"], "NONE")
+
+
+def test_b_d_2_an_extension_cures_nothing_that_stays_late_while_it_is_paused() -> None:
+    """B-E: twelve days late when it was paused, o-2 will be five days late when it runs again."""
+    patient = TERMS.model_copy(update={"extension": ExtensionTerms(max_dpd=12)})
+    story = Story.of_a_buyer(enabled=False)
+    story = story.then(monthly("o-1", 3333, 1, at="02-10 10:00", terms=patient), at="02-10 10:00")
+    story = story.then(monthly("o-2", 5000, 1, at="02-11 10:00"), at="02-11 10:00").until("04-10 00:00")
+    story = story.then(opened("case-2", share=5000, order_id="o-2"), at="04-12 10:00")
+    story = story.then(extend(7, bill_id=STATEMENT), at="04-12 11:00")
+    assert (stages(story)[-1], story.row(Bill, STATEMENT).stage) == ("SUSPENDED", "SUSPENDED")
+
+
 def only_late_fees_left() -> Story:
     """The extension of a statement waits; meanwhile its order is paid and a late fee is left."""
     story = Story.of_a_buyer(enabled=False)
