@@ -185,7 +185,18 @@ _TEMPERS: Mapping[str, Sequence[str]] = {
         ),
     ),
     "taken back": (
-        *("accept", "accept", "pay a bill", "pay a bill", "pay an order", "answer", "reverse", "reverse", "refund"),
+        *(
+            "accept",
+            "accept",
+            "pay a bill",
+            "pay a bill",
+            "pay an order",
+            "answer",
+            "reverse",
+            "reverse",
+            "refund",
+            "refund",
+        ),
         *("pay outside", "pay out", "waive", "again"),
     ),
 }

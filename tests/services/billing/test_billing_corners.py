@@ -335,6 +335,41 @@ def test_b_c_7_a_reversal_names_only_the_bills_whose_payment_it_undid() -> None:
     assert story.events(RepaymentReversed)[0].bill_ids == ("m:b-7:2027-04-01",)
 
 
+def test_b_r_1_what_a_bank_took_back_is_the_oldest_debt_where_it_is_late_for_longer() -> None:
+    """PAST_DUE_FIRST: seq 4, owed again since 03-13, goes before seq 2, which is five days late."""
+    oldest_first = TERMS.model_copy(update={"refund_policy": "PAST_DUE_FIRST"})
+    story = Story.of_a_buyer(enabled=False).then(monthly("o-1", 9000, 3, terms=oldest_first), at="01-12 10:00")
+    story = story.then(repay("p", 3000, bill_id="m:b-7:2027-02-01"), at="02-10 10:00")
+    story = story.then(report("p", "SUCCEEDED", 3000, "02-10 10:01"), at="02-10 10:01")
+    story = story.then(reversal("p", 3000, at="03-10 10:00"), at="03-10 10:00")
+    story = story.then(approved(3000, value_on=date(2027, 4, 5)), at="04-05 10:00")
+    assert [one.outstanding for one in story.row(Plan, "o-1").instalments] == [0, 3000, 3000, 0]
+    assert [one.bill_id for one in story.events(BillVoided)] == ["r:cb-1"]
+
+
+def paused_past_the_date_of_the_next() -> Story:
+    """6000 in three, past due first: seq 1, due on 03-03, is paused until 04-01; seq 2 is due on 03-31."""
+    oldest_first = TERMS.model_copy(update={"refund_policy": "PAST_DUE_FIRST"})
+    story = Story.of_a_buyer(enabled=False).then(monthly("o-1", 6000, 3, terms=oldest_first), at="01-12 10:00")
+    story = story.then(opened("case-1", 6000), at="03-02 10:00")
+    story = story.then(opened("case-2", 4000), at="03-23 10:00").then(opened("case-3", 2000), at="03-23 11:00")
+    return story.then(closed("case-2"), at="03-24 10:00").until("04-01 09:00")
+
+
+def test_b_r_1_a_line_that_a_pause_moved_is_as_old_as_its_new_date() -> None:
+    """PAST_DUE_FIRST, B-H3: seq 2 is ten days late, seq 1 is six."""
+    story = paused_past_the_date_of_the_next().then(closed("case-3"), at="04-01 10:00")
+    assert story.row(Bill, "m:b-7:2027-02-01").due_on == date(2027, 4, 4)
+    story = story.then(approved(1000, "rf-1"), at="04-10 10:00")
+    assert [one.outstanding for one in story.row(Plan, "o-1").instalments] == [2000, 1000, 2000]
+
+
+def test_b_r_1_a_line_paused_before_its_date_is_not_late_though_the_date_is_over() -> None:
+    """PAST_DUE_FIRST, B-H3: seq 1 will be payable three days after its pause."""
+    story = paused_past_the_date_of_the_next().then(approved(1000, "rf-1"), at="04-02 10:00")
+    assert [one.outstanding for one in story.row(Plan, "o-1").instalments] == [2000, 1000, 2000]
+
+
 # -- the rest ----------------------------------------------------------------------------------------------------------
 
 

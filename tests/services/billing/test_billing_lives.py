@@ -316,6 +316,27 @@ def a_refund_of_a_case_lowers_its_pause(life: Life, step: Step) -> None:
                 assert kept.get(share.seq, 0) == wanted or part.paused == part.outstanding
 
 
+def a_refund_takes_what_is_late_the_oldest_first(life: Life, step: Step) -> None:
+    """B-R1, PAST_DUE_FIRST: nothing is taken of what became due later while something due earlier and late is left."""
+    for event in step.events:
+        if isinstance(event, RefundAllocated) and event.policy == "PAST_DUE_FIRST":
+            plan = step.before.row(Plan, event.order_id)
+            bills = (step.before.row(Bill, part.bill_id) for part in plan.instalments)
+            late = {
+                line.seq: _days_late(line, life.today)
+                for bill in bills
+                for line in bill.lines
+                if line.order_id == plan.order_id
+            }
+            taken = {one.seq for one, now in zip(event.before, event.after, strict=True) if now != one}
+            left = {one.seq for one in event.after if one.outstanding}
+            assert all(late[one] >= late[other] for one in taken for other in left)
+
+
+def _days_late(line: Line, today: date) -> int:
+    return max(0, (today - line.due_on).days) if line.paused_dpd is None else line.paused_dpd
+
+
 def a_settled_plan_was_paid_or_refunded(life: Life, step: Step) -> None:
     """I-2 in words: what PlanSettled says was paid and refunded is the order's price."""
     for event in step.events:
@@ -337,6 +358,7 @@ ALWAYS = (
     a_collection_asks_for_what_is_due,
     money_that_came_in_time_was_not_late,
     a_refund_of_a_case_lowers_its_pause,
+    a_refund_takes_what_is_late_the_oldest_first,
     a_settled_plan_was_paid_or_refunded,
 )
 
@@ -582,7 +604,7 @@ def tried_on(lives: int) -> settings:
 
 def test_whatever_happens_in_a_life_the_books_are_right_after_every_step(pytestconfig: pytest.Config) -> None:
     """I-1, I-2, I-4, I-6, I-7, I-8, I-10, H-2, H-3, B-A3, B-C1, B-C2, B-D1, B-D2, B-D3, B-F1, B-F2, B-F3, B-F5, B-F6,
-    B-H1, B-H3, B-R4, B-X2, B-X3: all the properties above.
+    B-H1, B-H3, B-R1, B-R4, B-X2, B-X3: all the properties above.
     """
 
     @tried_on(pytestconfig.getoption("lives"))
