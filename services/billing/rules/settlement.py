@@ -66,12 +66,17 @@ def target_bills(repayment: Repayment | RepayBill, bills: Mapping[str, Bill]) ->
 
 
 def target_parts(repayment: Repayment, debts: Debts) -> list[Allocation]:
-    """What the bill or order a repayment is meant for still costs; nothing where it is closed."""
-    if repayment.bill_id is not None:
-        bill = debts.bills.get(repayment.bill_id)
-        return parts_of_bill(bill, debts.plans) if bill is not None else []
-    plan = debts.plans.get(repayment.order_id or "")
-    return parts_of_order(plan, debts.bills) if plan is not None else []
+    """What the bill or order a repayment is meant for still costs, without the late fees it is to take back (B-F6).
+
+    Nothing where it is closed.
+    """
+    bill, plan = debts.bills.get(repayment.bill_id or ""), debts.plans.get(repayment.order_id or "")
+    parts: list[Allocation] = []
+    if bill is not None:
+        parts = parts_of_bill(bill, debts.plans)
+    elif plan is not None:
+        parts = parts_of_order(plan, debts.bills)
+    return [part for part in parts if part.fee_id not in repayment.waive_fee_ids]
 
 
 def bills_waiting(repayment: Repayment, bills: Mapping[str, Bill]) -> dict[str, Bill]:

@@ -399,6 +399,19 @@ def test_b_f_6_paying_the_order_promptly_takes_the_fee_back_too() -> None:
     assert story.events(CollectionRequested)[-1].amount == 12000
 
 
+def test_b_d_3_a_prompt_payment_of_the_order_covers_all_of_its_bills() -> None:
+    """B-F6: 12000 without the fee of 400, half of it on the bill of the reversal, which waits on the day after."""
+    story = after_accepting(12000, enabled=False).then(notice("03-16 09:01"), at="03-16 09:01")
+    story = story.then(repay("p", 6000), at="03-17 10:00")
+    story = story.then(report("p", "SUCCEEDED", 6000, "03-17 10:01"), at="03-17 10:01")
+    story = story.then(reversal("p", 6000, at="03-21 10:00"), at="03-21 10:00").until("03-23 00:00")
+    story = story.then(repay("q", 12400, order_id="o-1"), at="03-24 10:00")
+    assert story.events(CollectionRequested)[-1].amount == 12000
+    waiting = [story.row(Bill, bill_id).in_flight for bill_id in ("b:o-1", "r:cb-1")]
+    assert [one.amount for one in waiting] == [6000, 6000]
+    assert [one.bill_id for one in story.until("03-25 00:00").events(DelinquencyChanged)] == ["b:o-1", "b:o-1"]
+
+
 def test_a_bill_was_paid_on_the_latest_day_of_its_repayments() -> None:
     """BillPaid.paid_on: the report of an earlier request comes last."""
     story = after_accepting(12000, enabled=False).then(repay("p", 6000), at="03-13 10:00").until("03-21 09:00")

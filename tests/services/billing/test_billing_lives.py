@@ -297,6 +297,15 @@ def _is_late(life: Life, bill: Bill) -> bool:
     return running or any(line.due_on < paused_on.get(line.place, line.due_on) for line in bill.lines)
 
 
+def a_bill_waits_for_what_would_be_paid_on_it(life: Life, step: Step) -> None:
+    """B-D3, B-F6: its share of the repayment in flight is no more than it costs without the fees that would go."""
+    for known, bill in step.rows:
+        if isinstance(bill, Bill) and bill.in_flight is not None and bill.in_flight != (known and known.in_flight):
+            repayment = life.rows[Repayment][bill.in_flight.repayment_id]
+            waived = sum(fee.unpaid for fee in bill.late_fees if fee.fee_id in repayment.waive_fee_ids)
+            assert 0 <= bill.in_flight.amount <= life.unpaid(bill) - waived
+
+
 def _day(fee: LateFee) -> date:
     return CALENDAR.date(fee.assessed_at)
 
@@ -357,6 +366,7 @@ ALWAYS = (
     no_step_of_a_due_date_is_taken_twice,
     a_collection_asks_for_what_is_due,
     money_that_came_in_time_was_not_late,
+    a_bill_waits_for_what_would_be_paid_on_it,
     a_refund_of_a_case_lowers_its_pause,
     a_refund_takes_what_is_late_the_oldest_first,
     a_settled_plan_was_paid_or_refunded,
