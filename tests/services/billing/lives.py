@@ -361,6 +361,8 @@ class Observer:
         """What goes back in cash, alike."""
         self.taken = 0
         """What providers took and no bank took back."""
+        self.owed_no_more = 0
+        """Late fees that had become fees of reversals' bills, and that refunds took back there."""
         self.payouts: dict[tuple[str, str], PayoutReported] = {}
         """Each outcome of a payout once, however often it is told."""
         self.overpaid: Counter[str] = Counter()
@@ -409,7 +411,8 @@ class Observer:
             case FeeReversed():
                 self.late_fees[event.bill_id] -= event.amount
                 self._pay(event.reapplied)
-                self._came(event.reapplied)
+                self._came(part for part in event.reapplied if part.bill_id == event.bill_id)
+                self.owed_no_more += sum(part.amount for part in event.reapplied if part.bill_id != event.bill_id)
             case LateFeeAssessed():
                 self.late_fees[event.bill_id] += event.amount
             case ExtensionDecided(decision="GRANTED"):

@@ -25,6 +25,7 @@ from billing_stories import (
     report,
     reversal,
     ruled,
+    sums,
     waive,
 )
 
@@ -333,6 +334,46 @@ def test_b_c_7_a_reversal_names_only_the_bills_whose_payment_it_undid() -> None:
     story = story.then(report("p", "SUCCEEDED", 9000, "01-13 10:01"), at="01-13 10:01")
     story = story.then(reversal("p", 3000, at="01-14 10:00"), at="01-14 10:00").until("01-14 10:00")
     assert story.events(RepaymentReversed)[0].bill_ids == ("m:b-7:2027-04-01",)
+
+
+def fee_owed_again(*then: int) -> Story:
+    """12000 with a late fee of 600 that was paid and taken back by the bank; of it these were paid again."""
+    story = fined_once().then(repay("p", 600), at="03-25 10:00")
+    story = story.then(report("p", "SUCCEEDED", 600, "03-25 10:01"), at="03-25 10:01")
+    story = story.then(reversal("p", 600, at="03-26 10:00"), at="03-26 10:00").until("03-26 10:00")
+    for amount in then:
+        story = story.then(repay("q", amount, bill_id="r:cb-1"), at="03-26 11:00")
+        story = story.then(report("q", "SUCCEEDED", amount, "03-26 11:01"), at="03-26 11:01")
+    return story
+
+
+def test_i_6_a_refund_takes_a_late_fee_back_where_it_is_owed_again() -> None:
+    """B-F7, B-C7, I-8: of an order that is refunded whole nothing is owed and nothing is dunned."""
+    story = fee_owed_again()
+    posted = len(story.posted)
+    story = story.then(approved(12000, "rf-1", value_on=date(2027, 3, 20)), at="03-27 10:00")
+    (told,) = story.events(FeeReversed)
+    assert (told.fee_id, told.amount, told.cause) == ("b:o-1:f1", 600, "REFUND")
+    assert [(part.bill_id, part.component, part.amount) for part in told.reapplied] == [("r:cb-1", "FEE", 600)]
+    assert sums(story.posted[posted:]) == {"2000": 12000, "1100": -12000, "4100": 600, "1110": -600}
+    assert [one.bill_id for one in story.events(BillVoided)] == ["r:cb-1"]
+    assert story.row(Plan, "o-1").unpaid == story.row(Bill, "b:o-1").late_fees[0].reinstated == 0
+    assert story.given.armed == []
+
+
+def test_b_f_7_of_a_late_fee_that_is_owed_again_only_what_is_unpaid_vanishes() -> None:
+    """ABU-4: 200 of the 600 were paid as a fee of the reversal's bill and stay so."""
+    story = fee_owed_again(200).then(approved(12000, "rf-1", value_on=date(2027, 3, 20)), at="03-27 10:00")
+    assert [one.amount for one in story.events(FeeReversed)] == [400]
+    assert story.events(OverpaymentDetected) == []
+    assert (story.row(Plan, "o-1").unpaid, story.row(Bill, "b:o-1").late_fees[0].reinstated) == (0, 200)
+
+
+def test_b_f_7_a_part_of_a_late_fee_that_is_owed_again_goes_as_far_as_the_cap_is_lower() -> None:
+    """I-6: 11000 of 12000 go back, the cap is 250; the fee was assessed before, and stays up to that."""
+    story = fee_owed_again().then(approved(11000, "rf-1", value_on=date(2027, 3, 24)), at="03-27 10:00")
+    assert [one.amount for one in story.events(FeeReversed)] == [350]
+    assert story.row(Plan, "o-1").instalments[1].unpaid_fee == 250
 
 
 def test_b_r_1_what_a_bank_took_back_is_the_oldest_debt_where_it_is_late_for_longer() -> None:

@@ -418,6 +418,17 @@ def late_fees_stay_within_their_cap(life: Life, step: Step) -> None:
         assert sum(fee.revocable for fee in bill.late_fees) <= cap  # what was reinstated is a fee of another bill
 
 
+def a_refund_takes_too_high_late_fees_back_wherever_they_are_unpaid(life: Life, step: Step) -> None:
+    """I-6, B-F7, B-C7: also where a bank took their payment back and they are owed as fees of a reversal's bill."""
+    for known, bill in step.rows:
+        if isinstance(known, Bill) and isinstance(bill, Bill) and bill.refunded > known.refunded:
+            terms = bill.terms.late_fee
+            cap = min((bill.billed - bill.refunded) * terms.cap_bps // 10_000, terms.cap_abs)
+            if sum(fee.live for fee in bill.late_fees) > cap:
+                parts = life.plans[bill.lines[0].order_id].instalments
+                assert not any(part.unpaid_fee for part in parts if life.bills[part.bill_id].kind == "REVERSAL")
+
+
 def no_more_cash_goes_out_than_came_in(life: Life, step: Step) -> None:
     """I-4, ABU-3, ABU-4: for the buyer and for each order, from the events alone; paid outside is not cash in."""
     came, back = life.observer.came, life.observer.back
@@ -461,7 +472,7 @@ def the_journal_alone_knows_the_rows(life: Life, step: Step) -> None:
         part.amount for one in life.rows[Reversal].values() for part in one.undone if part.component != "PRINCIPAL"
     )
     fees = journal.balance(Account.INSTALMENT_FEE_INCOME) + journal.balance(Account.EXTENSION_FEE_INCOME)
-    assert -fees == sum(part.fee for part in parts) - reinstated
+    assert -fees == sum(part.fee for part in parts) - (reinstated - life.observer.owed_no_more)
     granted = sum(one.fee for one in life.rows[Extension].values() if one.status == "GRANTED")
     assert -journal.balance(Account.EXTENSION_FEE_INCOME) == granted
     assert -journal.balance(Account.LATE_FEE_INCOME) == sum(fee.amount - fee.reversed for fee in late_fees)
@@ -569,6 +580,7 @@ AT_REST = (
     every_plan_adds_up,
     a_repayment_is_allocated_to_the_cent,
     late_fees_stay_within_their_cap,
+    a_refund_takes_too_high_late_fees_back_wherever_they_are_unpaid,
     no_more_cash_goes_out_than_came_in,
     the_journal_alone_knows_the_rows,
     the_book_sums_up_the_plans,
