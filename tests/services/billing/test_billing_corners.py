@@ -73,6 +73,18 @@ def stages(story: Story) -> list[str]:
     return [event.stage for event in story.events(DelinquencyChanged)]
 
 
+def test_b_p_2_a_statement_lists_what_is_left_of_a_month_with_more_than_a_hundred_orders() -> None:
+    """101 orders of 100 on one statement, all but the last one paid early."""
+    story = Story.of_a_buyer(enabled=False)
+    for number in range(101):
+        story = story.then(monthly(f"o-{number}", 100, 1, at="02-02 10:00"), at="02-02 10:00")
+        if number < 100:
+            story = story.then(repay(f"p-{number}", 100, order_id=f"o-{number}"), at="02-02 10:00")
+            story = story.then(report(f"p-{number}", "SUCCEEDED", 100, "02-02 10:00"), at="02-02 10:00")
+    (told,) = story.until("03-01 00:00").events(BillIssued)
+    assert (told.amount_due, [line.order_id for line in told.lines]) == (100, ["o-100"])
+
+
 # -- pauses ------------------------------------------------------------------------------------------------------------
 
 

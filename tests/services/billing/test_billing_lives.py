@@ -194,6 +194,15 @@ def _numbers(told: RefundSimulated | RefundAllocated) -> dict[str, Any]:
     return {"legs": legs, **{name: getattr(told, name) for name in names}}
 
 
+def a_bill_lists_what_it_asks_for(life: Life, step: Step) -> None:
+    """BIL-09, B-P2: the amount notice is about the lines that still cost something, and sums them up."""
+    for event in step.events:
+        if isinstance(event, BillIssued):
+            left = [(line, part) for line, part in life.lines_of(life.bills[event.bill_id]) if part.unpaid]
+            assert [(one.order_id, one.seq) for one in event.lines] == [line.place for line, _ in left]
+            assert event.amount_due + event.paused <= sum(part.unpaid for _, part in left)
+
+
 def no_late_fee_without_a_reminder(life: Life, step: Step) -> None:
     """I-10, B-F1, B-F5: a late fee rests on principal of whose due date the buyer was reminded in time, on no other."""
     for event in step.events:
@@ -362,6 +371,7 @@ ALWAYS = (
     every_change_of_state_stands_in_its_table,
     a_refund_is_taken_whole_and_once,
     a_simulation_says_what_the_refund_does,
+    a_bill_lists_what_it_asks_for,
     no_late_fee_without_a_reminder,
     no_step_of_a_due_date_is_taken_twice,
     a_collection_asks_for_what_is_due,
@@ -625,8 +635,8 @@ def tried_on(lives: int) -> settings:
 
 
 def test_whatever_happens_in_a_life_the_books_are_right_after_every_step(pytestconfig: pytest.Config) -> None:
-    """I-1, I-2, I-4, I-6, I-7, I-8, I-10, H-2, H-3, B-A3, B-C1, B-C2, B-D1, B-D2, B-D3, B-F1, B-F2, B-F3, B-F5, B-F6,
-    B-H1, B-H3, B-R1, B-R4, B-X2, B-X3: all the properties above.
+    """BIL-09, I-1, I-2, I-4, I-6, I-7, I-8, I-10, H-2, H-3, B-A3, B-C1, B-C2, B-D1, B-D2, B-D3, B-F1, B-F2, B-F3, B-F5,
+    B-F6, B-H1, B-H3, B-P2, B-R1, B-R4, B-X2, B-X3: all the properties above.
     """
 
     @tried_on(pytestconfig.getoption("lives"))
