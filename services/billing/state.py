@@ -399,6 +399,8 @@ class Line:
     due_version: int
     paused_dpd: int | None = None
     """While all that is unpaid of it is paused: how many days past due it was when that began; else None (B-H3)."""
+    last_step: int = 0
+    """The last step taken of its due date before the bill turned to another one; of its present one the bill knows."""
 
     @property
     def place(self) -> tuple[str, int]:

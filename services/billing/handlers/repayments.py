@@ -81,14 +81,14 @@ def repay(
     debts = Debts(book, plans, bills)
     waiting = settlement.target_bills(command, bills)
     repayment = collection.requested_by_buyer(command, waiting, now, cause)
-    parts = settlement.target_parts(repayment, debts)
-    outstanding = allocation.total(parts)
+    outstanding = allocation.total(settlement.target_parts(repayment, debts))
     _refuse_repayment(command, waiting, outstanding, book)
     own = bill or bills.get(schedule.bill_id_of(command.order_id or ""))
     if own is not None:
         repayment = collection.paid_promptly(repayment, own, outstanding)
     yield repayment
-    shares = allocation.by_bill(allocation.allocate(repayment.amount, parts))
+    paid = allocation.allocate(repayment.amount, settlement.target_parts(repayment, debts))
+    shares = allocation.by_bill(paid)
     yield from (collection.waiting(one, repayment, shares.get(one.bill_id, 0)) for one in waiting)
     yield facts.collection_requested(repayment)
     yield Deadline(now + collection.FIRST_ASK, Ask(command.buyer_id, command.repayment_id, repayment.bill_ids))

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterator
+from collections.abc import Generator, Iterator, Mapping
 from dataclasses import replace
 from datetime import datetime
 from typing import Annotated
@@ -25,6 +25,9 @@ __all__ = ["decide_appeal", "end_pause", "pause_disputed_share", "pause_share", 
 AwaitedPlan = Annotated[Plan | None, Named(awaited=True)]
 """An appeal need not be about an order, but where it is its plan is waited for (B-X1)."""
 AwaitedBill = Annotated[Bill | None, Named(awaited=True)]
+
+Live = tuple[Mapping[str, Plan], Mapping[str, Bill]]
+"""The buyer's live plans by order and bills by id."""
 
 
 # -- paused ------------------------------------------------------------------------------------------------------------
@@ -114,17 +117,27 @@ def decide_appeal(
     calendar: Calendar,
 ) -> Iterator[Yielded]:
     """The ruling on a challenge: what waited for it is payable again, a wrong late fee is taken back (B-F7)."""
+    live: Live = plans, bills
     if plan is not None:
-        yield from _close(decided.appeal_id, "APPEAL_DECIDED", cause, plan, bills, plans, now, calendar)
-    fee = bill.late_fee(decided.fee_id) if bill is not None else None
-    if bill is None or fee is None or decided.appeal_id in fee.appeals:
+        live = yield from _close(decided.appeal_id, "APPEAL_DECIDED", cause, plan, bills, plans, now, calendar)
+    if bill is not None:
+        debts = Debts(book, *live)
+        yield from _rule_on_fee(decided, debts.bills.get(bill.bill_id, bill), debts, cause, now, calendar)
+
+
+def _rule_on_fee(
+    decided: AppealDecided, bill: Bill, debts: Debts, cause: Cause, now: datetime, calendar: Calendar
+) -> Iterator[Yielded]:
+    """What the ruling grants of the late fee it names is taken back, once for each appeal."""
+    fee = bill.late_fee(decided.fee_id)
+    if fee is None or decided.appeal_id in fee.appeals:
         return
     granted = {"BUYER": fee.revocable, "SPLIT": min(fee.revocable, decided.amount or 0)}.get(decided.outcome, 0)
     if not granted:
         return
     heard = replace(fee, appeals=(*fee.appeals, decided.appeal_id))
-    before = Debts(book, plans, {**bills, bill.bill_id: bill})
-    marked = before.with_bills(bill.with_late_fee(heard))
+    before = debts.with_bills(bill)
+    marked = debts.with_bills(bill.with_late_fee(heard))
     after = late_fees.reversed_fee(marked, bill.bill_id, fee.fee_id, granted, "APPEAL")
     yield from changed(concluded(before, after, calendar.date(now)), None, cause, now, calendar)
 
@@ -149,14 +162,14 @@ def _close(
     plans: Rows[Plan],
     now: datetime,
     calendar: Calendar,
-) -> Iterator[Yielded]:
-    """The case or appeal ended, with a mark that it did."""
+) -> Generator[Yielded, None, Live]:
+    """The case or appeal ended, with a mark that it did; what is live afterwards."""
     over = pause.latest(plan, ref)
     if over is None or pause.heard(plan, ref, cause.id):
-        return
+        return plans, bills
     after = pause.resumed(plan, over, calendar.date(now), cause.id)
     yield from timetable.disarm_pauses(plan, after)
-    yield from _resume(after, over, reason, bills, plans, now, calendar)
+    return (yield from _resume(after, over, reason, bills, plans, now, calendar))
 
 
 def _resume(
@@ -167,11 +180,13 @@ def _resume(
     plans: Rows[Plan],
     now: datetime,
     calendar: Calendar,
-) -> Iterator[Yielded]:
+) -> Generator[Yielded, None, Live]:
     """The plan without the pause that is ``over``, its bills with the dates their lines have now (B-H3)."""
     yield plan
+    running = {**plans, plan.order_id: plan}
     changes = lines.changed_bills(plan, bills, plans, calendar.date(now))
     yield from (change.after for change in changes)
-    yield from facts.bills_resumed(over, plan, {**plans, plan.order_id: plan}, changes, reason)
+    yield from facts.bills_resumed(over, plan, running, changes, reason)
     for change in changes:
         yield from timetable.rescheduled(change, now, calendar)
+    return running, {**bills, **{change.after.bill_id: change.after for change in changes}}

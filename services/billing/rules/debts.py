@@ -26,7 +26,10 @@ class FeeReversal:
     amount: int
     cause: FeeReversalCause
     reapplied: tuple[Allocation, ...]
-    """Where the part of it went that had been paid already; the rest of that part is overpaid."""
+    """Where the part of it went that had been paid already; the rest of that part is overpaid.
+
+    A part whose payment a bank took back went from the fee it had become on another bill.
+    """
 
 
 @dataclass(frozen=True, slots=True)

@@ -11,7 +11,17 @@ from datetime import date
 
 from services.billing.state import Bill, Instalment, Line, Plan
 
-__all__ = ["amount_due", "bills_of", "collectable", "due_part", "lines_of", "past_due", "unpaid"]
+__all__ = [
+    "amount_due",
+    "bills_of",
+    "collectable",
+    "days_late",
+    "due_part",
+    "is_late",
+    "lines_of",
+    "past_due",
+    "unpaid",
+]
 
 Plans = Mapping[str, Plan]
 
@@ -38,6 +48,23 @@ def collectable(bill: Bill, plans: Plans, day: date) -> int:
 def past_due(bill: Bill, plans: Plans, day: date) -> int:
     """The due parts whose due date is over on ``day``: what ages a bill (T-2)."""
     return sum(part.due_part for line, part in lines_of(bill, plans) if line.due_on < day)
+
+
+def days_late(line: Line, day: date) -> int:
+    """How many days past due a line is; while it is paused as a whole, as many as when that began (B-H3)."""
+    return max(0, (day - line.due_on).days) if line.paused_dpd is None else line.paused_dpd
+
+
+def is_late(bill: Bill, plans: Plans, day: date) -> bool:
+    """Whether anything unpaid is late on ``day``: past due, written off when it was, or past due when it was paused."""
+    return any(_is_late(line, part, plans[line.order_id], day) for line, part in lines_of(bill, plans))
+
+
+def _is_late(line: Line, part: Instalment, plan: Plan, day: date) -> bool:
+    if line.due_on < day and part.due_part + part.charged_off:
+        return True
+    holding = (pause for pause in plan.pauses if any(share.seq == line.seq for share in pause.shares))
+    return any(line.due_on < pause.opened_on for pause in holding)
 
 
 def unpaid(bill: Bill, plans: Plans) -> int:

@@ -61,6 +61,7 @@ def extended(debts: Debts, extension: Extension) -> Debts:
             due_on=line.due_on + timedelta(days=extension.days),
             due_version=versions[line.due_on],
             paused_dpd=None if line.paused_dpd is None else max(0, line.paused_dpd - extension.days),
+            last_step=0,
         )
         if line.place in unpaid
         else line

@@ -118,7 +118,10 @@ def plan_opened(plan: Plan, bills: Mapping[str, Bill], book: Book) -> PlanOpened
 
 
 def bill_issued(bill: Bill, plans: Plans) -> BillIssued:
-    """The amount is fixed and payable: the amount notice; ``plans`` hold those of all its lines."""
+    """The amount is fixed and payable: the amount notice, of the lines that still cost something.
+
+    Of a statement others were paid or refunded before it was cut, in a busy month more than a message can list.
+    """
     return BillIssued(
         buyer_id=bill.buyer_id,
         bill_id=bill.bill_id,
@@ -127,7 +130,7 @@ def bill_issued(bill: Bill, plans: Plans) -> BillIssued:
         statement_on=bill.statement_on,
         due_on=bill.due_on,
         due_version=bill.due_version,
-        lines=tuple(_line(line, plans[line.order_id]) for line in bill.lines),
+        lines=tuple(_line(line, plans[line.order_id]) for line, part in lines_of(bill, plans) if part.unpaid),
         amount_due=amount_due(bill, plans),
         paused=sum(part.paused for _, part in lines_of(bill, plans)),
     )

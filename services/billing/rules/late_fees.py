@@ -6,7 +6,7 @@ in part, and what had been paid of it pays something else.
 
 from __future__ import annotations
 
-from collections.abc import Iterable, Mapping
+from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass, replace
 from datetime import date, datetime, timedelta
 
@@ -15,7 +15,7 @@ from services.billing.rules.allocation import Money, allocate, applied, parts_of
 from services.billing.rules.debts import Debts, FeeReversal
 from services.billing.rules.dues import lines_of
 from services.billing.rules.evidence import reminded_in_time
-from services.billing.state import Allocation, Bill, Evidence, FeeBase, LateFee, Plan
+from services.billing.state import Allocation, Bill, Evidence, FeeBase, FeePayment, LateFee, Plan
 from shared.contracts.billing import FeeReversalCause
 from shared.contracts.policy import LateFeeTerms
 from shared.kernel.calendar import MIDNIGHT, Calendar
@@ -114,58 +114,103 @@ def within_prompt_payment(bill: Bill, now: datetime) -> bool:
 # -- taken back --------------------------------------------------------------------------------------------------------
 
 
-def reversed_fee(debts: Debts, bill_id: str, fee_id: str, amount: int, cause: FeeReversalCause) -> Debts:
-    """Take back ``amount`` of a late fee: first what is unpaid of it vanishes.
+def reversed_fee(
+    debts: Debts,
+    bill_id: str,
+    fee_id: str,
+    amount: int,
+    cause: FeeReversalCause,
+    owed_again: Sequence[Allocation] = (),
+) -> Debts:
+    """Take back ``amount`` of a late fee: first what is unpaid of it vanishes, here and where it is ``owed_again``.
 
     What had been paid of it, the last payment first, pays what else is outstanding of the bill; the rest goes back to
     the buyer (B-F7).
     """
     bill = debts.bills[bill_id]
     fee = next(one for one in bill.late_fees if one.fee_id == fee_id)
-    unpaid = min(amount, fee.unpaid)
-    left, taken = amount - unpaid, []
-    paid_by = list(fee.paid_by)
-    while left:
-        last = paid_by.pop()
-        share = min(left, last.amount)
-        taken.append(replace(last, amount=share))
-        if share < last.amount:
-            paid_by.append(replace(last, amount=last.amount - share))
-        left -= share
-    reversed_one = replace(fee, reversed=fee.reversed + amount, paid_by=tuple(paid_by))
+    elsewhere = total(owed_again)
+    unpaid = min(amount - elsewhere, fee.unpaid)
+    paid_by, taken = _without(fee.paid_by, amount - elsewhere - unpaid)
+    reversed_one = replace(fee, reversed=fee.reversed + amount, reinstated=fee.reinstated - elsewhere, paid_by=paid_by)
     debts = debts.with_bills(bill.with_late_fee(reversed_one))
-    debts = debts.moving(ledger.late_fee_reversed(bill_id, unpaid, amount - unpaid))
-    reapplied: list[Allocation] = []
+    debts = debts.moving(ledger.late_fee_reversed(bill_id, unpaid, amount - elsewhere - unpaid))
+    reapplied = list(owed_again)
+    for part in owed_again:
+        debts = _owed_no_longer(debts, part, bill_id)
     for payment in taken:
-        money = Money(payment.repayment_id, payment.instrument, payment.paid_on)
-        allocations = allocate(payment.amount, parts_of_bill(debts.bills[bill_id], debts.plans))
-        debts = applied(debts, allocations, money)
-        debts = debts.moving(ledger.credit_applied(allocations, debts.plans))
-        debts = debts.overpaid(
-            payment.amount - total(allocations),
-            payment.repayment_id,
-            payment.instrument,
-            "FEE_REVERSED",
-            bill_id=bill_id,
-        )
+        debts, allocations = _reapplied(debts, bill_id, payment)
         reapplied += allocations
     return debts.reversing(FeeReversal(bill_id, fee_id, amount, cause, tuple(reapplied)))
+
+
+def _without(paid_by: Sequence[FeePayment], amount: int) -> tuple[tuple[FeePayment, ...], list[FeePayment]]:
+    """What payments are left of a late fee when ``amount`` goes, the last payment first; and what went."""
+    kept, taken = list(paid_by), []
+    while amount:
+        last = kept.pop()
+        share = min(amount, last.amount)
+        taken.append(replace(last, amount=share))
+        if share < last.amount:
+            kept.append(replace(last, amount=last.amount - share))
+        amount -= share
+    return tuple(kept), taken
+
+
+def _reapplied(debts: Debts, bill_id: str, payment: FeePayment) -> tuple[Debts, tuple[Allocation, ...]]:
+    """What a payment had paid of a late fee pays what else the bill costs, the rest is overpaid; and where it went."""
+    money = Money(payment.repayment_id, payment.instrument, payment.paid_on)
+    allocations = allocate(payment.amount, parts_of_bill(debts.bills[bill_id], debts.plans))
+    debts = applied(debts, allocations, money)
+    debts = debts.moving(ledger.credit_applied(allocations, debts.plans))
+    left = payment.amount - total(allocations)
+    debts = debts.overpaid(left, payment.repayment_id, payment.instrument, "FEE_REVERSED", bill_id=bill_id)
+    return debts, allocations
+
+
+def _owed_no_longer(debts: Debts, part: Allocation, bill_id: str) -> Debts:
+    """A late fee of ``bill_id`` that is owed again as a fee elsewhere is owed there no longer."""
+    plan = debts.plans[part.order_id]
+    one = plan.instalments[part.seq - 1]
+    debts = debts.moving(ledger.reinstated_fee_reversed(part, bill_id, debts.plans))
+    return debts.with_plans(plan.with_instalment(replace(one, fee=one.fee - part.amount)))
 
 
 def after_refund(debts: Debts, bill_id: str, order_id: str, taken: int, value_on: date, calendar: Calendar) -> Debts:
     """The late fees of a bill after a refund took ``taken`` of an order from it (B-F7).
 
     Those assessed after ``value_on`` are reckoned again from what was late without it; earlier ones stay, but what
-    exceeds the new cap goes, the latest first.
+    exceeds the new cap goes, the latest first. Of one whose payment a bank took back what is unpaid goes where it is
+    owed again; what was paid there stays.
     """
     bill = debts.bills[bill_id]
     reckoned = [
         _lowered(fee, order_id, taken) if calendar.date(fee.assessed_at) > value_on else fee for fee in bill.late_fees
     ]
     debts = debts.with_bills(replace(bill, late_fees=tuple(reckoned)))
-    for fee, less in reversed(_too_much(debts.bills[bill_id], value_on, calendar)):
-        debts = reversed_fee(debts, bill_id, fee.fee_id, less, "REFUND")
+    for fee, too_much in reversed(_too_much(debts.bills[bill_id], value_on, calendar)):
+        debts = _refunded(debts, bill_id, fee.fee_id, too_much)
     return debts
+
+
+def _refunded(debts: Debts, bill_id: str, fee_id: str, too_much: int) -> Debts:
+    """The debts with a late fee so much lower, or as far as it can be taken back: here, or where it is owed again."""
+    bill = debts.bills[bill_id]
+    fee = next(one for one in bill.late_fees if one.fee_id == fee_id)
+    again = allocate(min(fee.reinstated, max(0, too_much - fee.unpaid)), _owed_again(bill, debts))
+    less = min(too_much, fee.revocable + total(again))
+    return reversed_fee(debts, bill_id, fee_id, less, "REFUND", again) if less else debts
+
+
+def _owed_again(bill: Bill, debts: Debts) -> list[Allocation]:
+    """Unpaid fees of bills of reversals, the last first: there late fees whose payment came back are owed (B-C7)."""
+    order_id = bill.lines[0].order_id  # under which the bill's late fees stand
+    parts = debts.plans[order_id].instalments[::-1] if order_id in debts.plans else ()
+    return [
+        Allocation(order_id, one.seq, one.bill_id, "FEE", one.unpaid_fee)
+        for one in parts
+        if one.unpaid_fee and debts.bills[one.bill_id].kind == "REVERSAL"
+    ]
 
 
 def _lowered(fee: LateFee, order_id: str, taken: int) -> LateFee:
@@ -189,8 +234,7 @@ def _too_much(bill: Bill, value_on: date, calendar: Calendar) -> list[tuple[Late
             wanted = min(wanted, rated(bill.terms.late_fee, sum(one.amount for one in fee.base), fee.dpd))
         kept.append(min(wanted, room))
         room -= kept[-1]
-    too_much = ((fee, min(fee.live - keep, fee.revocable)) for fee, keep in zip(bill.late_fees, kept, strict=True))
-    return [(fee, less) for fee, less in too_much if less]
+    return [(fee, fee.live - keep) for fee, keep in zip(bill.late_fees, kept, strict=True) if fee.live > keep]
 
 
 def assessed_since(bill: Bill, day: date, calendar: Calendar) -> Iterable[LateFee]:

@@ -28,6 +28,7 @@ __all__ = [
     "post",
     "refund_in_cash",
     "refund_on_debt",
+    "reinstated_fee_reversed",
 ]
 
 _A = LedgerAccount
@@ -126,6 +127,12 @@ def late_fee_reversed(bill_id: str, unpaid: int, paid: int) -> list[Movement]:
         Movement("FEE_REVERSED", _A.LATE_FEE_RECEIVABLE, -unpaid, bill_id=bill_id),
         Movement("FEE_REVERSED", _A.BUYER_CREDIT, -paid, bill_id=bill_id),
     ]
+
+
+def reinstated_fee_reversed(part: Allocation, bill_id: str, plans: Mapping[str, Plan]) -> Iterator[Movement]:
+    """Less is earned of a late fee of ``bill_id``, and less is owed of the fee it had become elsewhere: ``part``."""
+    yield Movement("FEE_REVERSED", _A.LATE_FEE_INCOME, part.amount, bill_id=bill_id)
+    yield from _lowered("FEE_REVERSED", (part,), plans)
 
 
 def credit_applied(parts: Iterable[Allocation], plans: Mapping[str, Plan]) -> Iterator[Movement]:

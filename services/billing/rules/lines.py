@@ -68,29 +68,38 @@ def next_version(bill: Bill) -> int:
 
 
 def redated(bill: Bill, plans: Plans) -> Bill:
-    """The bill with the due date of its earliest line that has a due part; only days ahead are steps of a new one."""
+    """The bill with the due date of its earliest line that has a due part.
+
+    Of a new due date only days ahead are steps; of one it has had before, those taken are not repeated (B-D1, B-H3).
+    """
     due: Iterable[Line] = (line for line, part in lines_of(bill, plans) if part.due_part)
     first = min(due, key=lambda line: line.due_on, default=None)
     if first is None or (first.due_on, first.due_version) == (bill.due_on, bill.due_version):
         return bill
-    last_step = bill.last_step if first.due_version == bill.due_version else 0
-    return replace(bill, due_on=first.due_on, due_version=first.due_version, last_step=last_step)
+    if first.due_version != bill.due_version:
+        bill = replace(bill, lines=tuple(_left(line, bill) for line in bill.lines), last_step=first.last_step)
+    return replace(bill, due_on=first.due_on, due_version=first.due_version)
 
 
 def cured(before: Bill, plans_before: Plans, after: Bill, plans_after: Plans, today: date) -> Bill:
     """``after`` without a stage, if what was past due of it was paid, refunded or given more time (B-D2).
 
-    A bill whose past-due part is paused keeps its stage until that part is gone for good; so does one written off.
+    A bill whose past-due part is paused keeps its stage while that part stays both; so does one written off.
     """
     frozen = {line.place for line in before.lines if line.paused_dpd}
-    left = {line.place for line, part in lines_of(after, plans_after) if part.outstanding}
+    still_frozen = frozen & {line.place for line in after.lines if line.paused_dpd}
     was_late = frozen or past_due(before, plans_before, today)
-    gone = was_late and not frozen & left and not past_due(after, plans_after, today)
+    gone = was_late and not still_frozen and not past_due(after, plans_after, today)
     if after.stage not in ("NONE", "CHARGED_OFF") and gone:
         return replace(after, stage="NONE")
     if after.stage != "NONE" and not unpaid(after, plans_after):
         return replace(after, stage="NONE")
     return after
+
+
+def _left(line: Line, bill: Bill) -> Line:
+    """The line as the bill turns to another due date: if it was due by the line's, the line keeps the steps taken."""
+    return replace(line, last_step=bill.last_step) if line.due_version == bill.due_version else line
 
 
 def _followed(line: Line, part: Instalment | None, today: date, version: int) -> Line:
@@ -105,4 +114,4 @@ def _followed(line: Line, part: Instalment | None, today: date, version: int) ->
     if line.paused_dpd:
         return replace(running, due_on=today - timedelta(days=line.paused_dpd))
     due_on = max(line.due_on, today + timedelta(days=NOTICE_DAYS))
-    return running if due_on == line.due_on else replace(running, due_on=due_on, due_version=version)
+    return running if due_on == line.due_on else replace(running, due_on=due_on, due_version=version, last_step=0)

@@ -13,7 +13,7 @@ from typing import Any
 from services.billing.rules import ledger
 from services.billing.rules.closing import Outcome, concluded
 from services.billing.rules.debts import Debts
-from services.billing.rules.dues import bills_of
+from services.billing.rules.dues import bills_of, days_late
 from services.billing.rules.late_fees import after_refund
 from services.billing.rules.pause import lowered
 from services.billing.rules.schedule import bill_id_of
@@ -123,14 +123,14 @@ class _Taking:
     def lower_principal(self, today: date) -> None:
         """Unpaid principal goes first, in the order of the plan's policy."""
         plan = self.plan
-        due_on = {
-            line.seq: line.due_on
+        late = {
+            line.seq: days_late(line, today)
             for bill in bills_of(plan.order_id, self.debts.bills)
             for line in bill.lines
             if line.order_id == plan.order_id
         }
-        past_due = [due_on.get(one.seq, today) < today for one in plan.instalments]
-        shares = spread(plan.refund_policy, self.left, [one.outstanding for one in plan.instalments], past_due)
+        unpaid = [one.outstanding for one in plan.instalments]
+        shares = spread(plan.refund_policy, self.left, unpaid, [late.get(one.seq, 0) for one in plan.instalments])
         self.taken = {seq: share for seq, share in enumerate(shares, start=1) if share}
         for seq in sorted(self.taken, reverse=plan.refund_policy == "REVERSE_DUE"):
             self._lower(seq, self.taken[seq], recovers=0)

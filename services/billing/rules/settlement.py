@@ -11,8 +11,9 @@ from services.billing.rules.allocation import Money, allocate, applied, parts_of
 from services.billing.rules.closing import Outcome, concluded
 from services.billing.rules.debts import Debts
 from services.billing.rules.delinquency import days_past_due
-from services.billing.rules.dues import bills_of, due_part, past_due
+from services.billing.rules.dues import bills_of, due_part, is_late
 from services.billing.rules.late_fees import assessed_since, reversed_fee
+from services.billing.rules.pause import within_outstanding
 from services.billing.state import Allocation, Bill, Repayment, RepaymentStatus
 from shared.contracts.billing import RepayBill
 from shared.kernel.calendar import Calendar
@@ -38,10 +39,10 @@ def settle(repayment: Repayment, debts: Debts, paid_on: date, today: date, calen
     after = after.with_bills(*waiting.values())
     reduced = {part.bill_id for part in allocate(repayment.amount, target_parts(repayment, after))}
     punctual = {bill_id for bill_id in reduced if paid_on <= after.bills[bill_id].due_on}
-    settled = _paid(repayment, _without_fees(after, punctual, paid_on, calendar), paid_on)
-    in_time = {bill_id for bill_id in punctual if not settled.is_past_due(bill_id, today)}
+    settled = _paid(repayment, _without_fees(after, punctual, paid_on, calendar), paid_on, today)
+    in_time = {bill_id for bill_id in punctual if not settled.is_late(bill_id, today)}
     if in_time != punctual:  # what is still late of a bill was late: its fees stay
-        settled = _paid(repayment, _without_fees(after, in_time, paid_on, calendar), paid_on)
+        settled = _paid(repayment, _without_fees(after, in_time, paid_on, calendar), paid_on, today)
     bills = (
         _counted(settled.debts.bills[bill_id], due_part(debts.bills[bill_id], debts.plans), paid_on, bill_id in in_time)
         for bill_id in sorted(settled.bill_ids | in_time)
@@ -65,12 +66,17 @@ def target_bills(repayment: Repayment | RepayBill, bills: Mapping[str, Bill]) ->
 
 
 def target_parts(repayment: Repayment, debts: Debts) -> list[Allocation]:
-    """What the bill or order a repayment is meant for still costs; nothing where it is closed."""
-    if repayment.bill_id is not None:
-        bill = debts.bills.get(repayment.bill_id)
-        return parts_of_bill(bill, debts.plans) if bill is not None else []
-    plan = debts.plans.get(repayment.order_id or "")
-    return parts_of_order(plan, debts.bills) if plan is not None else []
+    """What the bill or order a repayment is meant for still costs, without the late fees it is to take back (B-F6).
+
+    Nothing where it is closed.
+    """
+    bill, plan = debts.bills.get(repayment.bill_id or ""), debts.plans.get(repayment.order_id or "")
+    parts: list[Allocation] = []
+    if bill is not None:
+        parts = parts_of_bill(bill, debts.plans)
+    elif plan is not None:
+        parts = parts_of_order(plan, debts.bills)
+    return [part for part in parts if part.fee_id not in repayment.waive_fee_ids]
 
 
 def bills_waiting(repayment: Repayment, bills: Mapping[str, Bill]) -> dict[str, Bill]:
@@ -93,12 +99,12 @@ class _Paid:
         """The bills it was paid on."""
         return {part.bill_id for part in self.allocations}
 
-    def is_past_due(self, bill_id: str, today: date) -> bool:
-        return past_due(self.debts.bills[bill_id], self.debts.plans, today) > 0
+    def is_late(self, bill_id: str, today: date) -> bool:
+        return is_late(self.debts.bills[bill_id], self.debts.plans, today)
 
 
-def _paid(repayment: Repayment, debts: Debts, paid_on: date) -> _Paid:
-    """The money is there: it pays what its target costs, the rest is overpaid."""
+def _paid(repayment: Repayment, debts: Debts, paid_on: date, today: date) -> _Paid:
+    """The money is there: it pays what its target costs, pauses give way to it, the rest is overpaid."""
     money = Money(repayment.repayment_id, repayment.instrument, paid_on)
     allocations = allocate(repayment.amount, target_parts(repayment, debts))
     left = repayment.amount - total(allocations)
@@ -107,6 +113,7 @@ def _paid(repayment: Repayment, debts: Debts, paid_on: date) -> _Paid:
     came = ledger.money_came(repayment.amount, merchant_id=merchant, **target)
     paid = ledger.paid(allocations, debts.plans)
     debts = applied(debts, allocations, money).moving([*came, *paid, *ledger.money_left_over(left, **target)])
+    debts = debts.with_plans(*(within_outstanding(plan, today) for plan in debts.plans.values()))
     return _Paid(debts.overpaid(left, money.repayment_id, money.instrument, "EXCEEDS_DEBT", **target), allocations)
 
 

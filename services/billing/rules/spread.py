@@ -13,13 +13,16 @@ from shared.kernel.money import proportional_split
 __all__ = ["first_first", "last_first", "past_due_first", "spread"]
 
 
-def spread(policy: RefundPolicy, amount: int, unpaid: Sequence[int], past_due: Sequence[bool]) -> list[int]:
-    """The shares ``policy`` takes of what is ``unpaid``; together ``amount``, or all there is if that is less."""
+def spread(policy: RefundPolicy, amount: int, unpaid: Sequence[int], days_late: Sequence[int]) -> list[int]:
+    """The shares ``policy`` takes of what is ``unpaid``; together ``amount``, or all there is if that is less.
+
+    ``days_late`` says how many days past due each instalment is, 0 if it is not.
+    """
     match policy:
         case "REVERSE_DUE":
             return last_first(amount, unpaid)
         case "PAST_DUE_FIRST":
-            return past_due_first(amount, unpaid, past_due)
+            return past_due_first(amount, unpaid, days_late)
         case "PRO_RATA":
             return proportional_split(min(amount, sum(unpaid)), unpaid)
 
@@ -38,18 +41,20 @@ def first_first(amount: int, unpaid: Sequence[int]) -> list[int]:
     return shares
 
 
-def past_due_first(amount: int, unpaid: Sequence[int], past_due: Sequence[bool]) -> list[int]:
+def past_due_first(amount: int, unpaid: Sequence[int], days_late: Sequence[int]) -> list[int]:
     """PAST_DUE_FIRST: what is past due, oldest first; the rest evenly over the unpaid instalments still to come.
 
-    Each of those takes the floor of its part and the last one the remainder; what is too much for one goes to the
-    last first.
+    Oldest is what is late for the longest time, whatever its number: what a bank took back is a later instalment that
+    may be due before an earlier one. Of those still to come each takes the floor of its part and the last one the
+    remainder; what is too much for one goes to the last first.
     """
-    shares = first_first(amount, [one if late else 0 for one, late in zip(unpaid, past_due, strict=True)])
-    rest = amount - sum(shares)
-    future = [place for place, one in enumerate(unpaid) if one and not past_due[place]]
-    for place, share in zip(future, _evenly(rest, [unpaid[place] for place in future]), strict=True):
-        shares[place] = share
-    return shares
+    places = range(len(unpaid))
+    late = sorted((place for place in places if days_late[place]), key=lambda place: -days_late[place])
+    shares = dict(zip(late, first_first(amount, [unpaid[place] for place in late]), strict=True))
+    future = [place for place in places if unpaid[place] and not days_late[place]]
+    rest = _evenly(amount - sum(shares.values()), [unpaid[place] for place in future])
+    shares |= zip(future, rest, strict=True)
+    return [shares.get(place, 0) for place in places]
 
 
 def _evenly(amount: int, unpaid: Sequence[int]) -> list[int]:

@@ -171,10 +171,32 @@ _TEMPERS: Mapping[str, Sequence[str]] = {
     ),
     "disputed": (
         *("accept", "accept", "accept", "return", "return", "return", "close", "close", "close", "refund", "refund"),
-        *("appeal", "rule", "pay a bill", "ask for time", "ask for time", "decide", "write off", "again"),
+        *(
+            "appeal",
+            "appeal",
+            "rule",
+            "rule",
+            "pay a bill",
+            "ask for time",
+            "ask for time",
+            "decide",
+            "write off",
+            "again",
+        ),
     ),
     "taken back": (
-        *("accept", "accept", "pay a bill", "pay a bill", "pay an order", "answer", "reverse", "reverse", "refund"),
+        *(
+            "accept",
+            "accept",
+            "pay a bill",
+            "pay a bill",
+            "pay an order",
+            "answer",
+            "reverse",
+            "reverse",
+            "refund",
+            "refund",
+        ),
         *("pay outside", "pay out", "waive", "again"),
     ),
 }
@@ -339,6 +361,8 @@ class Observer:
         """What goes back in cash, alike."""
         self.taken = 0
         """What providers took and no bank took back."""
+        self.owed_no_more = 0
+        """Late fees that had become fees of reversals' bills, and that refunds took back there."""
         self.payouts: dict[tuple[str, str], PayoutReported] = {}
         """Each outcome of a payout once, however often it is told."""
         self.overpaid: Counter[str] = Counter()
@@ -387,7 +411,8 @@ class Observer:
             case FeeReversed():
                 self.late_fees[event.bill_id] -= event.amount
                 self._pay(event.reapplied)
-                self._came(event.reapplied)
+                self._came(part for part in event.reapplied if part.bill_id == event.bill_id)
+                self.owed_no_more += sum(part.amount for part in event.reapplied if part.bill_id != event.bill_id)
             case LateFeeAssessed():
                 self.late_fees[event.bill_id] += event.amount
             case ExtensionDecided(decision="GRANTED"):
@@ -500,6 +525,8 @@ class Life:
         """Facts and requests that were accepted, as they came."""
         self.cases: dict[str, str] = {}
         """The order of each return case and appeal."""
+        self.disputed: dict[str, dict[str, str]] = {}
+        """The late fee an appeal is about besides its order, and the fee's bill."""
         self.number = 0
         self.script = played
         self._watch = watch
@@ -834,16 +861,29 @@ def _appeal(life: Life, move: Move) -> None:
     if (plan := life.some(Plan, move.which, lambda plan: plan.outstanding > 0)) is not None:
         amount, appeal_id = part_of(plan.principal, move.part), f"ap-{life.number}"
         life.cases[appeal_id] = plan.order_id
-        words = f"the buyer appeals ({appeal_id}): {amount} of {plan.order_id} is in dispute"
-        other = {"appeal_id": appeal_id, "order_id": plan.order_id, "buyer_id": life.buyer}
+        life.disputed[appeal_id] = about = _late_fee_of(life, plan) if move.way else {}
+        words = f"the buyer appeals ({appeal_id}): {amount} of {plan.order_id} is in dispute{_named_too(about)}"
+        other = {"appeal_id": appeal_id, "order_id": plan.order_id, "buyer_id": life.buyer, **about}
         life.do(appealed(amount, **other), words)
+
+
+def _late_fee_of(life: Life, plan: Plan) -> dict[str, str]:
+    """The first late fee of the order's bills, if there is one, as an appeal names it."""
+    bills = dict.fromkeys(part.bill_id for part in plan.instalments)
+    fees = [(bill_id, fee.fee_id) for bill_id in bills for fee in life.bills[bill_id].late_fees]
+    return {"subject": "LATE_FEE", "bill_id": fees[0][0], "fee_id": fees[0][1]} if fees else {}
+
+
+def _named_too(about: Mapping[str, str]) -> str:
+    return f", {about['fee_id']} too" if about else ""
 
 
 def _rule(life: Life, move: Move) -> None:
     if (appeal_id := _some_case(life, move.which, "ap")) is not None:
         outcome = ("SELLER", "BUYER", "SPLIT", "WITHDRAWN")[move.way % 4]
-        other = {"appeal_id": appeal_id, "order_id": life.cases[appeal_id], "buyer_id": life.buyer}
-        life.do(ruled(outcome, **other), f"{appeal_id} is decided: {outcome}")
+        about = life.disputed[appeal_id]
+        other = {"appeal_id": appeal_id, "order_id": life.cases[appeal_id], "buyer_id": life.buyer, **about}
+        life.do(ruled(outcome, **other), f"{appeal_id} is decided: {outcome}{_named_too(about)}")
 
 
 def _refund(life: Life, move: Move) -> None:

@@ -194,6 +194,15 @@ def _numbers(told: RefundSimulated | RefundAllocated) -> dict[str, Any]:
     return {"legs": legs, **{name: getattr(told, name) for name in names}}
 
 
+def a_bill_lists_what_it_asks_for(life: Life, step: Step) -> None:
+    """BIL-09, B-P2: the amount notice is about the lines that still cost something, and sums them up."""
+    for event in step.events:
+        if isinstance(event, BillIssued):
+            left = [(line, part) for line, part in life.lines_of(life.bills[event.bill_id]) if part.unpaid]
+            assert [(one.order_id, one.seq) for one in event.lines] == [line.place for line, _ in left]
+            assert event.amount_due + event.paused <= sum(part.unpaid for _, part in left)
+
+
 def no_late_fee_without_a_reminder(life: Life, step: Step) -> None:
     """I-10, B-F1, B-F5: a late fee rests on principal of whose due date the buyer was reminded in time, on no other."""
     for event in step.events:
@@ -213,6 +222,20 @@ def no_late_fee_without_a_reminder(life: Life, step: Step) -> None:
                 assert event.fees_total == standing + event.amount == life.observer.late_fees[bill.bill_id]
             else:
                 assert proven < sum(amount for _, amount in late)
+
+
+def no_step_of_a_due_date_is_taken_twice(life: Life, step: Step) -> None:
+    """B-D1, B-F2, B-H3: however often a bill turns to another due date and back, each day of the ladder comes once."""
+    if isinstance(step.message, Ageing) and step.rows:
+        assert sum(_taken(one) == _taken(step) for one in life.steps) == 1
+
+
+def _taken(step: Step) -> tuple[str, int, int] | None:
+    """The bill, its due date's number and the day, where a deadline was a step that was taken."""
+    if not isinstance(step.message, Ageing) or not step.rows:
+        return None
+    bill = step.before.row(Bill, step.message.bill_id)
+    return bill.bill_id, bill.due_version, step.message.day
 
 
 def _rated(terms: LateFeeTerms, base: int, dpd: int) -> int:
@@ -258,15 +281,38 @@ def money_that_came_in_time_was_not_late(life: Life, step: Step) -> None:
             repayment = life.rows[Repayment][event.repayment_id]
             for bill_id in {part.bill_id for part in event.allocations}:
                 known, bill = step.before.row(Bill, bill_id), life.bills[bill_id]
-                late = any(part.due_part for line, part in life.lines_of(bill) if line.due_on < life.today)
+                late = _is_late(life, bill)
                 paid_before = any(fee.paid for fee in known.late_fees)  # that may be all that was left to pay
                 if event.paid_on <= known.due_on and not late and not paid_before:
                     assert bill.max_dpd == 0 or not known.last_step
                     assert not any(fee.revocable and _day(fee) > event.paid_on for fee in bill.late_fees)
+                assert bill.max_dpd >= known.max_dpd or not late
                 assert not any(fee.unpaid for fee in bill.late_fees if fee.fee_id in repayment.waive_fee_ids)
         if isinstance(event, FeeReversed) and event.cause == "LATE_SUCCESS":
-            lines = life.lines_of(life.bills[event.bill_id])
-            assert not any(part.due_part for line, part in lines if line.due_on < life.today)
+            assert not _is_late(life, life.bills[event.bill_id])
+
+
+def _is_late(life: Life, bill: Bill) -> bool:
+    """Whether something unpaid is past due, or was when it was paused or written off."""
+    paused_on = {
+        (order_id, share.seq): pause.opened_on  # the last one's
+        for order_id in bill.order_ids
+        for pause in life.plans[order_id].pauses
+        for share in pause.shares
+    }
+    running = any(
+        (part.due_part or part.charged_off) and line.due_on < life.today for line, part in life.lines_of(bill)
+    )
+    return running or any(line.due_on < paused_on.get(line.place, line.due_on) for line in bill.lines)
+
+
+def a_bill_waits_for_what_would_be_paid_on_it(life: Life, step: Step) -> None:
+    """B-D3, B-F6: its share of the repayment in flight is no more than it costs without the fees that would go."""
+    for known, bill in step.rows:
+        if isinstance(bill, Bill) and bill.in_flight is not None and bill.in_flight != (known and known.in_flight):
+            repayment = life.rows[Repayment][bill.in_flight.repayment_id]
+            waived = sum(fee.unpaid for fee in bill.late_fees if fee.fee_id in repayment.waive_fee_ids)
+            assert 0 <= bill.in_flight.amount <= life.unpaid(bill) - waived
 
 
 def _day(fee: LateFee) -> date:
@@ -288,6 +334,27 @@ def a_refund_of_a_case_lowers_its_pause(life: Life, step: Step) -> None:
                 assert kept.get(share.seq, 0) == wanted or part.paused == part.outstanding
 
 
+def a_refund_takes_what_is_late_the_oldest_first(life: Life, step: Step) -> None:
+    """B-R1, PAST_DUE_FIRST: nothing is taken of what became due later while something due earlier and late is left."""
+    for event in step.events:
+        if isinstance(event, RefundAllocated) and event.policy == "PAST_DUE_FIRST":
+            plan = step.before.row(Plan, event.order_id)
+            bills = (step.before.row(Bill, part.bill_id) for part in plan.instalments)
+            late = {
+                line.seq: _days_late(line, life.today)
+                for bill in bills
+                for line in bill.lines
+                if line.order_id == plan.order_id
+            }
+            taken = {one.seq for one, now in zip(event.before, event.after, strict=True) if now != one}
+            left = {one.seq for one in event.after if one.outstanding}
+            assert all(late[one] >= late[other] for one in taken for other in left)
+
+
+def _days_late(line: Line, today: date) -> int:
+    return max(0, (today - line.due_on).days) if line.paused_dpd is None else line.paused_dpd
+
+
 def a_settled_plan_was_paid_or_refunded(life: Life, step: Step) -> None:
     """I-2 in words: what PlanSettled says was paid and refunded is the order's price."""
     for event in step.events:
@@ -304,10 +371,14 @@ ALWAYS = (
     every_change_of_state_stands_in_its_table,
     a_refund_is_taken_whole_and_once,
     a_simulation_says_what_the_refund_does,
+    a_bill_lists_what_it_asks_for,
     no_late_fee_without_a_reminder,
+    no_step_of_a_due_date_is_taken_twice,
     a_collection_asks_for_what_is_due,
     money_that_came_in_time_was_not_late,
+    a_bill_waits_for_what_would_be_paid_on_it,
     a_refund_of_a_case_lowers_its_pause,
+    a_refund_takes_what_is_late_the_oldest_first,
     a_settled_plan_was_paid_or_refunded,
 )
 
@@ -357,6 +428,17 @@ def late_fees_stay_within_their_cap(life: Life, step: Step) -> None:
         assert sum(fee.revocable for fee in bill.late_fees) <= cap  # what was reinstated is a fee of another bill
 
 
+def a_refund_takes_too_high_late_fees_back_wherever_they_are_unpaid(life: Life, step: Step) -> None:
+    """I-6, B-F7, B-C7: also where a bank took their payment back and they are owed as fees of a reversal's bill."""
+    for known, bill in step.rows:
+        if isinstance(known, Bill) and isinstance(bill, Bill) and bill.refunded > known.refunded:
+            terms = bill.terms.late_fee
+            cap = min((bill.billed - bill.refunded) * terms.cap_bps // 10_000, terms.cap_abs)
+            if sum(fee.live for fee in bill.late_fees) > cap:
+                parts = life.plans[bill.lines[0].order_id].instalments
+                assert not any(part.unpaid_fee for part in parts if life.bills[part.bill_id].kind == "REVERSAL")
+
+
 def no_more_cash_goes_out_than_came_in(life: Life, step: Step) -> None:
     """I-4, ABU-3, ABU-4: for the buyer and for each order, from the events alone; paid outside is not cash in."""
     came, back = life.observer.came, life.observer.back
@@ -400,7 +482,7 @@ def the_journal_alone_knows_the_rows(life: Life, step: Step) -> None:
         part.amount for one in life.rows[Reversal].values() for part in one.undone if part.component != "PRINCIPAL"
     )
     fees = journal.balance(Account.INSTALMENT_FEE_INCOME) + journal.balance(Account.EXTENSION_FEE_INCOME)
-    assert -fees == sum(part.fee for part in parts) - reinstated
+    assert -fees == sum(part.fee for part in parts) - (reinstated - life.observer.owed_no_more)
     granted = sum(one.fee for one in life.rows[Extension].values() if one.status == "GRANTED")
     assert -journal.balance(Account.EXTENSION_FEE_INCOME) == granted
     assert -journal.balance(Account.LATE_FEE_INCOME) == sum(fee.amount - fee.reversed for fee in late_fees)
@@ -508,6 +590,7 @@ AT_REST = (
     every_plan_adds_up,
     a_repayment_is_allocated_to_the_cent,
     late_fees_stay_within_their_cap,
+    a_refund_takes_too_high_late_fees_back_wherever_they_are_unpaid,
     no_more_cash_goes_out_than_came_in,
     the_journal_alone_knows_the_rows,
     the_book_sums_up_the_plans,
@@ -552,8 +635,8 @@ def tried_on(lives: int) -> settings:
 
 
 def test_whatever_happens_in_a_life_the_books_are_right_after_every_step(pytestconfig: pytest.Config) -> None:
-    """I-1, I-2, I-4, I-6, I-7, I-8, I-10, H-2, H-3, B-A3, B-C1, B-C2, B-D2, B-D3, B-F1, B-F2, B-F3, B-F5, B-F6, B-H1,
-    B-H3, B-R4, B-X2, B-X3: all the properties above.
+    """BIL-09, I-1, I-2, I-4, I-6, I-7, I-8, I-10, H-2, H-3, B-A3, B-C1, B-C2, B-D1, B-D2, B-D3, B-F1, B-F2, B-F3, B-F5,
+    B-F6, B-H1, B-H3, B-P2, B-R1, B-R4, B-X2, B-X3: all the properties above.
     """
 
     @tried_on(pytestconfig.getoption("lives"))

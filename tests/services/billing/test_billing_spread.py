@@ -116,27 +116,28 @@ def test_b_r_the_checks_of_the_policies(
 
 
 def test_past_due_first_takes_late_instalments_from_the_oldest_on() -> None:
-    assert spread.past_due_first(150, [100, 100, 100], [True, True, False]) == [100, 50, 0]
+    assert spread.past_due_first(150, [100, 100, 100], [31, 1, 0]) == [100, 50, 0]
+    assert spread.past_due_first(150, [100, 100, 100], [0, 5, 23]) == [0, 50, 100]
 
 
 def test_past_due_first_gives_what_is_too_much_for_one_to_the_last_first() -> None:
-    assert spread.past_due_first(9000, [1000, 12500, 12500], [False] * 3) == [1000, 3000, 5000]
+    assert spread.past_due_first(9000, [1000, 12500, 12500], [0] * 3) == [1000, 3000, 5000]
 
 
 def test_past_due_first_passes_over_what_is_paid() -> None:
-    assert spread.past_due_first(90, [0, 100, 100], [False] * 3) == [0, 45, 45]
+    assert spread.past_due_first(90, [0, 100, 100], [0] * 3) == [0, 45, 45]
 
 
 amounts = st.integers(0, 50_000)
-plans = st.lists(st.tuples(st.integers(0, 9_000), st.booleans()), min_size=1, max_size=12)
+plans = st.lists(st.tuples(st.integers(0, 9_000), st.integers(0, 40)), min_size=1, max_size=12)
 
 
 @given(st.sampled_from(("REVERSE_DUE", "PAST_DUE_FIRST", "PRO_RATA")), amounts, plans)
 def test_every_policy_takes_all_there_is_and_no_more(
-    policy: RefundPolicy, amount: int, parts: list[tuple[int, bool]]
+    policy: RefundPolicy, amount: int, parts: list[tuple[int, int]]
 ) -> None:
-    unpaid, past_due = [one for one, _ in parts], [late for _, late in parts]
-    shares = spread.spread(policy, amount, unpaid, past_due)
+    unpaid, days_late = [one for one, _ in parts], [late for _, late in parts]
+    shares = spread.spread(policy, amount, unpaid, days_late)
     assert sum(shares) == min(amount, sum(unpaid))
     assert all(0 <= share <= one for share, one in zip(shares, unpaid, strict=True))
 
