@@ -105,6 +105,7 @@ def open_plan(batch: Batch, owed: dict[str, tuple[int, int]], record: Any, heade
     )  # fmt: skip
     line = {
         "order_id": order_id, "merchant_id": merchant, "seq": 1, "due_on": due_on, "due_version": 1, "paused_dpd": None,
+        "last_step": 0,
     }  # fmt: skip
     late_fee = terms["late_fee"]
     tiers = [{"below": None, **tier} for tier in late_fee["tiers"]]

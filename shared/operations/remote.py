@@ -32,8 +32,10 @@ __all__ = ["Access", "ClockFixed", "NotSettled", "RunningSystem", "set_time", "u
 
 E = TypeVar("E", bound=Event)
 
-LOOK_EVERY_S = 0.02
-"""Pause between two looks at a system that is not settled yet."""
+LOOK_AGAIN_S = 0.02
+LOOK_AGAIN_MAX_S = 0.2
+"""Pause between two looks at a system that is not settled yet. A look costs a dozen questions that the system must
+answer beside its work, so each pause is half as long again as the one before."""
 
 SETTLE_TIMEOUT_S = 60.0
 
@@ -217,7 +219,7 @@ class RunningSystem:
 
     async def settled(self, timeout_s: float = SETTLE_TIMEOUT_S) -> None:
         """Return when nothing is unread anywhere and nothing is due; :class:`NotSettled` after ``timeout_s``."""
-        until = time.monotonic() + timeout_s
+        until, pause_s = time.monotonic() + timeout_s, LOOK_AGAIN_S
         while True:
             before = await self._observer.ends(self._places)
             reasons = await self.unsettled(before)
@@ -225,7 +227,8 @@ class RunningSystem:
                 return
             if time.monotonic() > until:
                 raise NotSettled(reasons)
-            await asyncio.sleep(LOOK_EVERY_S)
+            await asyncio.sleep(pause_s)
+            pause_s = min(LOOK_AGAIN_MAX_S, 1.5 * pause_s)
 
     async def unsettled(self, ends: Mapping[TopicPartition, int] | None = None) -> list[str]:
         """What is still open, measured against ``ends`` of the topics (by default: as they are now)."""
