@@ -7,13 +7,15 @@ from collections import defaultdict
 
 from aiokafka import AIOKafkaConsumer, TopicPartition
 
+from shared.operations import deployment
 from shared.operations.sightings import sighted
 from tests.engine.till import ParcelPacked, ParcelWeighed
 from tests.laws.bench import Bench
 from tests.laws.load import Customers, Town
 
-READ = ("checkout.commands", "checkout.events", "billing.commands", "billing.events", "till.commands", "depot.events")
-WRITTEN = ("checkout.events", "billing.events", "till.events")
+SERVICES = [service.name for service in deployment.services()]
+WRITTEN = [f"{name}.events" for name in (*SERVICES, "till")]
+READ = [*(f"{name}.commands" for name in (*SERVICES, "till")), *(f"{name}.events" for name in SERVICES), "depot.events"]
 
 
 async def test_every_record_comes_twice(bench: Bench, town: Town) -> None:

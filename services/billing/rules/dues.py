@@ -17,6 +17,7 @@ __all__ = [
     "collectable",
     "days_late",
     "due_part",
+    "held_since",
     "is_late",
     "lines_of",
     "past_due",
@@ -63,8 +64,14 @@ def is_late(bill: Bill, plans: Plans, day: date) -> bool:
 def _is_late(line: Line, part: Instalment, plan: Plan, day: date) -> bool:
     if line.due_on < day and part.due_part + part.charged_off:
         return True
-    holding = (pause for pause in plan.pauses if any(share.seq == line.seq for share in pause.shares))
-    return any(line.due_on < pause.opened_on for pause in holding)
+    paused_on = held_since(plan, line.seq)
+    return paused_on is not None and line.due_on < paused_on
+
+
+def held_since(plan: Plan, seq: int) -> date | None:
+    """The day on which the latest of the pauses began that hold something of an instalment."""
+    holding = (pause for pause in plan.pauses if any(share.seq == seq for share in pause.shares))
+    return max((pause.opened_on for pause in holding), default=None)
 
 
 def unpaid(bill: Bill, plans: Plans) -> int:

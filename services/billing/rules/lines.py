@@ -9,8 +9,8 @@ from collections.abc import Iterable, Mapping
 from dataclasses import dataclass, replace
 from datetime import date, timedelta
 
-from services.billing.rules.dues import bills_of, due_part, lines_of, past_due, unpaid
-from services.billing.state import Bill, Instalment, Line, Plan
+from services.billing.rules.dues import bills_of, due_part, held_since, lines_of, past_due, unpaid
+from services.billing.state import Bill, Line, Plan
 
 __all__ = ["BillChange", "changed_bills", "cured", "followed", "next_version", "redated"]
 
@@ -50,15 +50,15 @@ def changed_bills(plan: Plan, bills: Mapping[str, Bill], plans: Plans, today: da
 def followed(bill: Bill, plans: Plans, today: date) -> Bill:
     """The bill after its instalments changed: it knows which lines are paused as a whole, and when it is due.
 
-    A line of which something runs again was d days past due when it stopped: then it is again. It was not past due:
-    then it is due on its day, or three days from ``today`` if that is later, under the next ``due_version``; lines
-    moved to one date share it. The bill is due with the earliest of the lines that have a due part.
+    A line of which something runs again was d days past due when it was paused: then it is again. It was not past due,
+    whatever became of a rest that ran on: then it is due on its day, or three days from ``today`` if that is later,
+    under the next ``due_version``; lines moved to one date share it. The bill is due with the earliest of the lines
+    that have a due part.
     """
     moved_to = today + timedelta(days=NOTICE_DAYS)
     known = (line.due_version for line in bill.lines if line.due_on == moved_to)
     version = next(known, next_version(bill))
-    parts = {line.place: part for line, part in lines_of(bill, plans)}
-    lines = tuple(_followed(line, parts.get(line.place), today, version) for line in bill.lines)
+    lines = tuple(_followed(line, plans.get(line.order_id), today, version) for line in bill.lines)
     return redated(replace(bill, lines=lines) if lines != bill.lines else bill, plans)
 
 
@@ -102,14 +102,18 @@ def _left(line: Line, bill: Bill) -> Line:
     return replace(line, last_step=bill.last_step) if line.due_version == bill.due_version else line
 
 
-def _followed(line: Line, part: Instalment | None, today: date, version: int) -> Line:
-    wholly_paused = part is not None and 0 < part.paused == part.outstanding
+def _followed(line: Line, plan: Plan | None, today: date, version: int) -> Line:
+    if plan is None:
+        return replace(line, paused_dpd=None)
+    part = plan.instalments[line.seq - 1]
+    wholly_paused = 0 < part.paused == part.outstanding
     if wholly_paused and line.paused_dpd is None:
-        return replace(line, paused_dpd=max(0, (today - line.due_on).days))
+        paused_on = held_since(plan, line.seq) or today
+        return replace(line, paused_dpd=max(0, (paused_on - line.due_on).days))
     if wholly_paused or line.paused_dpd is None:
         return line
     running = replace(line, paused_dpd=None)
-    if part is None or not part.unpaid:
+    if not part.unpaid:
         return running
     if line.paused_dpd:
         return replace(running, due_on=today - timedelta(days=line.paused_dpd))

@@ -327,6 +327,19 @@ def test_b_d_3_half_that_came_in_time_was_punctual_where_the_rest_was_paused_bef
     assert story.row(Bill, "b:o-1").max_dpd == 0
 
 
+def test_b_h_3_a_share_that_was_paused_before_it_was_due_is_not_late_because_the_rest_of_its_line_was() -> None:
+    story = after_accepting(12000, enabled=False).then(notice("03-16 09:01"), at="03-16 09:01")
+    story = story.then(opened(share=6000), at="03-17 10:00").until("03-24 00:00")
+    (fee,) = story.events(LateFeeAssessed)
+    story = story.then(repay("p", 6000 + fee.amount), at="03-25 10:00")
+    story = story.then(report("p", "SUCCEEDED", 6000 + fee.amount, "03-25 10:01"), at="03-25 10:01")
+    assert story.row(Bill, "b:o-1").stage == "NONE"
+    story = story.then(closed(), at="04-05 10:00")
+    bill = story.row(Bill, "b:o-1")
+    assert (bill.due_on, bill.due_version, bill.stage) == (date(2027, 4, 8), 2, "NONE")
+    assert story.until("04-08 10:00").events(LateFeeAssessed) == [fee]
+
+
 # -- reversals ---------------------------------------------------------------------------------------------------------
 
 
