@@ -34,7 +34,7 @@ SIDE_BY_SIDE := -n 2 --dist loadfile --no-loadscope-reorder
 chaos: $(INSTALLED) ## try the laws for long: a hundred kills, fifty broker kills, ten minutes of load (about an hour)
 	@$(BIN)/python -m pytest tests/laws --chaos --durations=0 $(SIDE_BY_SIDE)
 
-bench: $(INSTALLED) ## measure against others who do the same work (build/bench.json; about a quarter of an hour)
+bench: $(INSTALLED) ## measure against others who do the same work (build/bench.json; about twenty minutes)
 	@$(BIN)/python -m benchmarks
 
 check: $(INSTALLED) ## style, types, architecture, generated documents, a test for each rule

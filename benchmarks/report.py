@@ -22,7 +22,7 @@ RATIOS = (
     ("houfu_1000", "bare_1000", 0.6),
     ("houfu_two_replicas", "spring", 1.0),
 )
-"""What is compared with what, and the least that is asked for."""
+"""What is compared with what, and the least it should come to."""
 
 MOST = 2.0
 """How much more a buyer with many open orders may cost than one with a single order."""
@@ -45,7 +45,7 @@ def show(console: Console, found: dict[str, Any]) -> None:
         if ours in hop and theirs in hop:
             per_cpu = sum(hop["cpu_us"][theirs].values()) / sum(hop["cpu_us"][ours].values())
             console.print(
-                f"{ours} / {theirs}: {hop[ours] / hop[theirs]:.2f} (asked for: {least:g}); at equal CPU {per_cpu:.2f}"
+                f"{ours} / {theirs}: {hop[ours] / hop[theirs]:.2f} (goal: {least:g}); at equal CPU {per_cpu:.2f}"
             )
     if spring.NAME in hop:
         console.print(f"{spring.NAME} keeps simpler tables of its own and checks them itself: none of it is compared.")
@@ -118,4 +118,4 @@ def _show_flow(console: Console, flow: dict[str, Any], houfu: float | None) -> N
     spent = ", ".join(f"{name} {used:,.0f} µs" for name, used in full["cpu_us"].items())
     console.print(f"  CPU an order: {spent}.")
     if houfu:
-        console.print(f"  whole flow / houfu: {full['orders_per_s'] / houfu:.2f} (asked for: 0.2)")
+        console.print(f"  whole flow / houfu: {full['orders_per_s'] / houfu:.2f} (goal: 0.2)")
