@@ -205,15 +205,17 @@ class Line:
 
 @dataclass(frozen=True, slots=True)
 class Attempt:
-    """The mark of a turn that began: where each partition stood, how far it reached, which try it is.
+    """The mark of a turn that began: how far it reached or whose time it was, and which try it is.
 
     A mark that is still there when a lane is assigned belongs to a turn that never ended.
     """
 
     lane: int
     reach: dict[str, int]
-    """``topic:partition`` to the offset after the last record of the turn."""
+    """``topic:partition`` to the offset after the last record of the turn; empty in a turn of time."""
     tries: int
+    keys: tuple[str, ...] = ()
+    """The keys of which something held was to come up in a turn of time."""
 
 
 class Transaction(Protocol):

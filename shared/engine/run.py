@@ -67,7 +67,7 @@ class Run:
     """One turn's handling. Afterwards :meth:`changes` is what to save and ``outgoing`` what to publish, by lane.
 
     ``report`` says how much it was. Messages whose id is ``condemned`` fail with the given error instead of being
-    handled.
+    handled, and so does whatever comes up of a condemned key: its deadlines, letters that are redriven.
     """
 
     def __init__(
@@ -209,8 +209,8 @@ class Run:
         if self._tracer is not None:
             work.span = self._tracer.begin(work.type, work.id, work.correlation_id, work.traceparent)
         try:
-            if work.id in self._condemned:
-                raise self._condemned[work.id]
+            if (condemned := self._condemnation(work)) is not None:
+                raise condemned
             arguments = [_GIVERS[type(need)](self, need, work) for need in work.handler.signature.needs]
             reaction = react(work, arguments, self._service.emits)
             messages = [self._sender.event(event, work, index) for index, event in enumerate(reaction.events)]
@@ -226,6 +226,9 @@ class Run:
             await self._commit(work, reaction)
             if self._probe is not None:
                 await self._probe(self, work)
+
+    def _condemnation(self, work: Work) -> BaseException | None:
+        return self._condemned.get(work.id) or (self._condemned.get(work.key) if work.held is not None else None)
 
     def _named_row(self, need: ById, work: Work) -> Any:
         if need.many:

@@ -135,8 +135,9 @@ class Turn:
         *,
         careful: bool = False,
         keys_max: int = DUE_KEYS_MAX,
+        only: str | None = None,
     ) -> Outcome:
-        """Let come up what is due on these lanes.
+        """Let come up what is due on these lanes, of so many keys at most, or ``only`` of this one.
 
         ``now`` was read from the clock before ``ends`` from the log: a record not yet handled there was appended later
         than ``now``. A lane with something unread goes only up to what it has read.
@@ -146,7 +147,7 @@ class Turn:
             horizons = {lane: self._horizon(lane, opening, ends, now) for lane in lanes}
             settled = {lane: now for lane, horizon in horizons.items() if horizon == now}
             patience = dict.fromkeys(settled, now - ROW_PATIENCE)
-            keys = await transaction.due(horizons, patience, keys_max)
+            keys = [only] if only is not None else await transaction.due(horizons, patience, keys_max)
             run = self._run(transaction, condemned, Driver.TIME, careful=careful)
             await run.prepare((), keys, _latest(horizons.values()))
             for key in keys:

@@ -71,7 +71,9 @@ class _Lane:
     leftover: bool = True
     """There may be outbox rows nobody has published, nor is about to."""
     proven: bool = False
-    """A turn has ended here since the lane was assigned."""
+    """A turn of records has ended here since the lane was assigned."""
+    timely: bool = False
+    """A turn of time has."""
     suspect: Attempt | None = None
     """A turn that began before the lane was assigned and never ended."""
 
@@ -126,7 +128,7 @@ class Worker:
         for lane in mine:
             self._lanes[lane] = _Lane()
         for attempt in await self._database.attempts(mine):
-            log.warning("a turn of lane %d never ended (%d times): going record by record", attempt.lane, attempt.tries)
+            log.warning("a turn of lane %d never ended (%d times): going one by one", attempt.lane, attempt.tries)
             self._lanes[attempt.lane].suspect = attempt
         self.positions.update(positions)
         self._reached.clear()
@@ -258,11 +260,14 @@ class Worker:
             return False
         published = await self._publish_leftovers()
         now = await self._clock.now()
-        lanes = await self._lanes_to_visit(now)
+        due = await self._due_by_lane(now)
+        lanes = sorted(due.keys() | {lane for lane, state in self._lanes.items() if state.acknowledged})
         if not lanes:
             return published
         ends = await self._stream.ends(TopicPartition(topic, lane) for topic in self._service.topics for lane in lanes)
-        outcome = await self._time(lanes, now, ends, {}, DUE_KEYS_MAX)
+        for lane in due:
+            await self._single_keys(lane, due[lane], now, ends)
+        outcome = await self._time_of(lanes, due, now, ends)
         return bool(outcome.report.came_up or outcome.outgoing)
 
     async def _publish_leftovers(self) -> bool:
@@ -287,7 +292,8 @@ class Worker:
         reached = [one.reached for one in self.positions.values() if one.reached is not None]
         return await self._database.prune(max(reached) - older_than, FORGOTTEN_MAX) if reached else 0
 
-    async def _lanes_to_visit(self, now: datetime) -> list[int]:
+    async def _due_by_lane(self, now: datetime) -> dict[int, list[str]]:
+        """The keys of which something is due, by lane."""
         async with self._database.turn() as transaction:
             line = await transaction.line()
             if self._breaker.stands(line):
@@ -295,9 +301,11 @@ class Worker:
             horizons = dict.fromkeys(self._lanes, now)
             patience = dict.fromkeys(self._lanes, now - ROW_PATIENCE)
             keys = await transaction.due(horizons, patience, DUE_KEYS_MAX)
-        due = {home_partition(key, self._partitions) for key in keys}
-        untidy = {lane for lane, state in self._lanes.items() if state.acknowledged}
-        return sorted((due & self._lanes.keys()) | untidy)
+        due: dict[int, list[str]] = defaultdict(list)
+        for key in keys:
+            if (lane := home_partition(key, self._partitions)) in self._lanes:
+                due[lane].append(key)
+        return due
 
     async def _records(self, readings: Sequence[Reading], condemned: Condemned) -> None:
         lanes = {one.record.partition for one in readings}
@@ -318,12 +326,37 @@ class Worker:
                 return
         await self._publish(outcome)
 
+    async def _time_of(
+        self, lanes: Sequence[int], due: Mapping[int, Sequence[str]], now: datetime, ends: Mapping[TopicPartition, int]
+    ) -> Outcome:
+        """One turn of time, marked on lanes where none has ended yet."""
+        unproven = [lane for lane in due if not self._lanes[lane].timely]
+        async with self._marked([Attempt(lane, {}, 1, tuple(due[lane])) for lane in unproven]):
+            outcome = await self._time(lanes, now, ends, {}, DUE_KEYS_MAX)
+        for lane in unproven:
+            self._lanes[lane].timely = True
+        return outcome
+
     async def _time(
-        self, lanes: Sequence[int], now: datetime, ends: Mapping[TopicPartition, int], condemned: Condemned, keys: int
+        self,
+        lanes: Sequence[int],
+        now: datetime,
+        ends: Mapping[TopicPartition, int],
+        condemned: Condemned,
+        keys: int,
+        only: str | None = None,
     ) -> Outcome:
         async def take(condemned: Condemned, careful: bool) -> Outcome:
-            acknowledged = self._take_acknowledged(lanes)
-            return await self._turn.of_time(lanes, now, ends, acknowledged, condemned, careful=careful, keys_max=keys)
+            return await self._turn.of_time(
+                lanes,
+                now,
+                ends,
+                self._take_acknowledged(lanes),
+                condemned,
+                careful=careful,
+                keys_max=keys,
+                only=only,
+            )
 
         if keys == 1:
             outcome = await self._find_culprits(take, lanes, condemned)
@@ -463,10 +496,26 @@ class Worker:
         condemned: dict[str, BaseException] = {}
         if tries >= TRIES_MAX and isinstance(reading, Arrival):
             condemned[reading.envelope.id] = ProcessKilled(f"its turn never ended, {tries} times")
+            if tries > TRIES_MAX:  # not even without it: what comes up before it does not end
+                condemned[reading.envelope.key] = ProcessKilled(f"a turn never ended, {tries} times")
         async with self._marked(_marks([reading], [lane], tries=tries + 1)):
             await self._records([reading], condemned)
         if suspect is not None and tries > 1:
             self._lanes[lane].suspect = None
+
+    async def _single_keys(
+        self, lane: int, due: Sequence[str], now: datetime, ends: Mapping[TopicPartition, int]
+    ) -> None:
+        """Let come up what each key of a turn that never ended holds, in turns of their own, marked with the tries."""
+        suspect = self._lanes[lane].suspect
+        if suspect is None or not suspect.keys:
+            return
+        for key in [key for key in suspect.keys if key in due]:
+            killed = ProcessKilled(f"a turn never ended, {suspect.tries} times")
+            condemned = {key: killed} if suspect.tries >= TRIES_MAX else {}
+            async with self._marked([Attempt(lane, {}, suspect.tries + 1, (key,))]):
+                await self._time([lane], now, ends, condemned, 1, only=key)
+        self._lanes[lane].suspect = None
 
     @asynccontextmanager
     async def _marked(self, attempts: Sequence[Attempt]) -> AsyncIterator[None]:

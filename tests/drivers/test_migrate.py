@@ -50,9 +50,10 @@ def test_both_branches_are_applied_once(empty: str) -> None:
     assert pending(empty, SCHEMA, [REVISIONS]) == [
         "engine_0001: Positions, inbox, outbox, held messages, attempts and the line.",
         "engine_0002: Deadlines of a key are found by the key, even by a plan made while the table was empty.",
+        "engine_0003: The mark of a turn of time names the keys it was about.",
         "example_0001: Plans, wallets and the journal.",
     ]
-    assert migrate(empty, SCHEMA, [REVISIONS]) == ["engine_0001", "engine_0002", "example_0001"]
+    assert migrate(empty, SCHEMA, [REVISIONS]) == ["engine_0001", "engine_0002", "engine_0003", "example_0001"]
     assert pending(empty, SCHEMA, [REVISIONS]) == []
     assert migrate(empty, SCHEMA, [REVISIONS]) == []
     assert {"position", "held", "plan", "alembic_version"} <= tables(empty)
@@ -61,7 +62,7 @@ def test_both_branches_are_applied_once(empty: str) -> None:
 def test_migrators_that_start_at_the_same_moment_do_the_work_once(empty: str) -> None:
     with ThreadPoolExecutor(3) as pool:
         done = list(pool.map(lambda _: migrate(empty, SCHEMA, [REVISIONS]), range(3)))
-    assert sorted(done) == [[], [], ["engine_0001", "engine_0002", "example_0001"]]
+    assert sorted(done) == [[], [], ["engine_0001", "engine_0002", "engine_0003", "example_0001"]]
 
 
 def test_a_later_revision_is_pending_until_it_is_applied(empty: str, tmp_path: Path) -> None:

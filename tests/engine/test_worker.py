@@ -84,6 +84,37 @@ async def test_suspicion_outlasts_records_that_were_handled_and_come_again(
     assert await dead(world) == [("b0", "PROCESS_KILLED")]
 
 
+@pytest.mark.parametrize("followed", [False, True], ids=["alone", "before-a-record-of-its-key"])
+async def test_a_deadline_that_ends_its_process_is_a_dead_letter_and_its_neighbours_go_on(
+    world: World, monkeypatch: pytest.MonkeyPatch, followed: bool
+) -> None:
+    """It parks its buyer like any other; the record before which it comes up is not to blame and waits behind it."""
+    monkeypatch.setattr("tests.engine.till.stumble", kill_on_deadly)
+    await world.tell(*(sending(buyer, "deadly reminding" if buyer == "b3" else "") for buyer in BUYERS))
+    world.clock.advance(await world.clock.now() + timedelta(hours=1))
+    if followed:
+        await world.publish(sending("b3", parcel_id="p2"))
+    deaths = 0
+    while deaths < 10:
+        try:
+            await world.settle()
+            break
+        except Killed:
+            deaths += 1
+            await world.members["till"].restart()
+    assert deaths <= 5
+    assert await dead(world) == [("b3", "PROCESS_KILLED")]
+    assert {one.buyer_id for one in await world.events(Reminded)} == {*BUYERS} - {"b3"}
+    assert [one.parcel_id for one in await world.events(ParcelSent) if one.buyer_id == "b3"] == ["p1"]
+    monkeypatch.undo()
+    member = world.members["till"]
+    [letter] = await member.database.dead_letters(10)
+    await member.database.speak(letter.seq, Word.REDRIVE)
+    await world.settle()
+    assert "b3" in {one.buyer_id for one in await world.events(Reminded)}
+    assert len([one for one in await world.events(ParcelSent) if one.buyer_id == "b3"]) == 1 + followed
+
+
 async def test_a_process_restarted_while_the_line_is_stopped_suspects_nobody(
     world: World, monkeypatch: pytest.MonkeyPatch
 ) -> None:

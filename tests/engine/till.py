@@ -172,8 +172,8 @@ def send_parcel(
 
 @till.on(Remind)
 def remind(due: Remind, now: datetime, parcel: Parcel, parcels: Rows[Parcel]) -> Iterator[Yielded]:
-    if parcel.note == "crash reminding":
-        raise ZeroDivisionError("a mistake in a deadline's handler")
+    if parcel.note.endswith(" reminding"):
+        stumble(parcel.note.removesuffix(" reminding"))
     yield replace(parcel, reminders=2**70 if parcel.note == "overflow reminding" else parcel.reminders + 1)
     yield Reminded(buyer_id=due.buyer_id, parcel_id=due.parcel_id, open_parcels=len(parcels))
     if parcel.reminders < 2:
