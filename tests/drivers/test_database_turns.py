@@ -243,7 +243,7 @@ async def test_pruning_removes_the_oldest_ids_only_and_not_too_many(database: An
 
 
 async def test_the_mark_of_a_turn_stands_until_the_turn_has_ended(database: Any) -> None:
-    first = Attempt(1, {"billing.commands:1": 40}, 1)
+    first = Attempt(1, {}, 1, ("b-1", "b-2"))
     await database.begin_attempt([first, Attempt(2, {}, 1)])
     await database.begin_attempt([Attempt(2, {"checkout.events:2": 7}, 2)])
     assert await database.attempts([1, 2, 3]) == [first, Attempt(2, {"checkout.events:2": 7}, 2)]
