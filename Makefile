@@ -32,7 +32,12 @@ test: $(INSTALLED) ## run every test
 SIDE_BY_SIDE := -n 2 --dist loadfile --no-loadscope-reorder
 
 chaos: $(INSTALLED) ## try the laws for long: a hundred kills, fifty broker kills, ten minutes of load (about an hour)
-	@$(BIN)/python -m pytest tests/laws --chaos --durations=0 $(SIDE_BY_SIDE)
+	@rm -f build/laws.json
+	@$(BIN)/python -m pytest tests/laws --chaos --durations=0 $(SIDE_BY_SIDE) --deselect $(BROKER_KILLS)
+	@$(BIN)/python -m pytest $(BROKER_KILLS) --chaos
+
+# How long a recovery takes is measured with the machine for itself.
+BROKER_KILLS := tests/laws/test_servers_fail.py::test_the_broker_is_killed_again_and_again
 
 bench: $(INSTALLED) ## measure against others who do the same work (build/bench.json; about twenty minutes)
 	@$(BIN)/python -m benchmarks

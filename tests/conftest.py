@@ -17,8 +17,7 @@ FIGURES = pytest.StashKey[Figures]()
 """What the laws measured in this process and in those it started."""
 
 LAWS = "tests/laws/"
-SERVERS_FAIL = "tests/laws/test_servers_fail.py"
-"""How the ids of the laws begin, and of those whose servers fail."""
+"""How the ids of the laws begin."""
 
 
 def pytest_addoption(parser: pytest.Parser) -> None:
@@ -28,10 +27,9 @@ def pytest_addoption(parser: pytest.Parser) -> None:
     parser.addoption("--lives", type=int, default=1000, help="how many lives of a buyer billing is tried on")
 
 
-def pytest_collection_modifyitems(items: list[pytest.Item], config: pytest.Config) -> None:
-    """What takes longest comes first: the laws, and where they are tried for long those of the servers."""
-    longest = SERVERS_FAIL if config.getoption("chaos") else LAWS
-    items.sort(key=lambda item: (not item.nodeid.startswith(LAWS), not item.nodeid.startswith(longest)))
+def pytest_collection_modifyitems(items: list[pytest.Item]) -> None:
+    """The laws take longest, so they come first."""
+    items.sort(key=lambda item: not item.nodeid.startswith(LAWS))
 
 
 def pytest_report_header(config: pytest.Config) -> str:

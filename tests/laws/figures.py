@@ -35,9 +35,11 @@ class Figures:
         return [f"{what}: {_sentence(figures)}" for what, figures in self.found.items()]
 
     def keep(self, root: Path) -> None:
-        """Write them where :data:`KEPT` says; those of laws that did not run this time are no longer there."""
-        (root / KEPT).parent.mkdir(exist_ok=True)
-        (root / KEPT).write_text(json.dumps(self.found, indent=2) + "\n")
+        """Write them where :data:`KEPT` says; what laws measured that did not run this time stays there."""
+        file = root / KEPT
+        file.parent.mkdir(exist_ok=True)
+        before = json.loads(file.read_text()) if file.exists() else {}
+        file.write_text(json.dumps(before | self.found, indent=2) + "\n")
 
 
 def _sentence(figures: dict[str, Any]) -> str:
