@@ -401,7 +401,8 @@ class Subscription(ConsumerRebalanceListener):  # type: ignore[misc]
     def _wait_for_records(self, waits: Waits) -> None:
         """How the client waits from now on. Both libraries read these numbers anew each time."""
         self._subscriber.batch_timeout_ms = waits.batch
-        self._subscriber.consumer._fetcher._fetch_max_wait_ms = waits.fetch
+        if (consumer := self._subscriber.consumer) is not None:  # it is, once the broker has stopped
+            consumer._fetcher._fetch_max_wait_ms = waits.fetch
 
     async def _forget(self) -> None:
         """Now and then, remove what the inbox has kept long enough, at every look as much as one statement should."""

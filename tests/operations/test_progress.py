@@ -124,6 +124,17 @@ async def process(monkeypatch: pytest.MonkeyPatch) -> AsyncIterator[Subscribed]:
     await found.subscription.stop()
 
 
+async def test_a_process_whose_broker_has_stopped_looks_on_until_it_is_stopped_itself(process: Subscribed) -> None:
+    await process.assigned()
+    await process.eventually(lambda trouble: trouble is None)
+    process.subscription._subscriber.consumer = None
+    seen = process.faults.begun
+    async with asyncio.timeout(LOOKED_WITHIN_S):
+        while process.faults.begun < seen + 3:
+            await asyncio.sleep(0.01)
+    await process.subscription.stop()
+
+
 async def test_a_process_with_more_due_than_it_can_handle_stays_a_member_and_gives_its_lanes_up_when_told(
     process: Subscribed, monkeypatch: pytest.MonkeyPatch
 ) -> None:
