@@ -54,7 +54,7 @@ Probe = Callable[["Run", Work], Awaitable[None]]
 
 
 class ProcessKilled(Exception):
-    """Handling this record ended the process, again and again."""
+    """Handling this record, or what came up of its key, ended the process again and again."""
 
 
 class _RowMissing(Exception):

@@ -251,7 +251,7 @@ class Worker:
         async with self._marked(_marks(readings, unproven, tries=1)):
             await self._records(readings, {})
         for lane in unproven:
-            self._state(lane).proven = True
+            self._lanes[lane].proven = True
 
     async def idle(self) -> bool:
         """Let come up what is due, publish what was left over, tidy the outbox; False if there was nothing to do."""
@@ -455,9 +455,6 @@ class Worker:
             if lane in self._lanes:
                 state = self._lanes[lane]
                 state.acknowledged, state.leftover = acknowledged.get(lane, []), False
-
-    def _state(self, lane: int) -> _Lane:
-        return self._lanes.get(lane) or _Lane()
 
     def _position(self, place: TopicPartition) -> Position:
         return self.positions.get(place) or Position(0, None)

@@ -9,7 +9,7 @@ from collections.abc import Iterable, Mapping
 from dataclasses import dataclass, replace
 from datetime import date, timedelta
 
-from services.billing.rules.dues import bills_of, due_part, held_since, lines_of, past_due, unpaid
+from services.billing.rules.dues import bills_of, days_late, due_part, held_since, lines_of, past_due, unpaid
 from services.billing.state import Bill, Line, Plan
 
 __all__ = ["BillChange", "changed_bills", "cured", "followed", "next_version", "redated"]
@@ -108,8 +108,7 @@ def _followed(line: Line, plan: Plan | None, today: date, version: int) -> Line:
     part = plan.instalments[line.seq - 1]
     wholly_paused = 0 < part.paused == part.outstanding
     if wholly_paused and line.paused_dpd is None:
-        paused_on = held_since(plan, line.seq) or today
-        return replace(line, paused_dpd=max(0, (paused_on - line.due_on).days))
+        return replace(line, paused_dpd=days_late(line, held_since(plan, line.seq) or today))
     if wholly_paused or line.paused_dpd is None:
         return line
     running = replace(line, paused_dpd=None)
